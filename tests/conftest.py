@@ -1,0 +1,16 @@
+"""Rules for every test: no network unless marked `devnet` or `faults`."""
+
+import socket
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if any(request.node.get_closest_marker(name) for name in ("devnet", "faults")):
+        return
+
+    def refuse(_self: socket.socket, address: object) -> None:
+        raise AssertionError(f"unit test opened a connection to {address!r}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
