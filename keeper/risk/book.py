@@ -1,0 +1,277 @@
+"""The book as columns: distinct instruments once, and every account as a sparse row over them.
+
+Thousands of accounts hold the same few thousand contracts. So a contract is one row of
+`Instruments`, valued once per scenario, and an account is a row of a sparse matrix (CSR) whose
+entries are signed sizes. Nothing in `risk` prices a position by itself.
+
+Rejected: arrays of position objects (one Python call per position and scenario), and a dense
+accounts x instruments matrix (1 % full in practice, and 1.6 GB at 100,000 x 2,000).
+
+The dataclasses hold what they are given. `instruments` and `book` check and copy it, and are the
+way in for everything that comes from outside.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keeper.model.errors import UnfitValueError
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+class Kind(IntEnum):
+    """What a contract is. The codes are stored in `Instruments.kind` and never renumbered."""
+
+    SPOT = 0
+    PERP = 1
+    FUTURE = 2
+    CALL = 3
+    PUT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Instruments:
+    """N distinct contracts, one entry per contract in every column."""
+
+    ids: tuple[str, ...]
+    """Unique names, `<protocol>:<chain>:<key>`."""
+
+    underlyings: tuple[str, ...]
+    """The U risk factors, for example `("BTC", "ETH")`."""
+
+    underlying: NDArray[np.int64]
+    """Index into `underlyings`, shape (N,)."""
+
+    kind: NDArray[np.int8]
+    """A `Kind`, shape (N,)."""
+
+    strike_usd: NDArray[np.float64]
+    """Options: strike, at least 0. Others: 0. Shape (N,)."""
+
+    expiry_y: NDArray[np.float64]
+    """Years (act/365) to expiry, at least 0; 0 for spot and perps. Shape (N,)."""
+
+    forward_usd: NDArray[np.float64]
+    """Forward of the expiry for options and futures, mark for spot and perps. At least 0. Shape (N,)."""
+
+    vol: NDArray[np.float64]
+    """Options: implied volatility per square root of a year, as a fraction. Others: 0. Shape (N,)."""
+
+    discount: NDArray[np.float64]
+    """Discount factor to expiry, above 0; 1 for spot and perps. Shape (N,)."""
+
+    inverse: NDArray[np.bool_]
+    """Whether premium and P&L are paid in the underlying coin rather than in USD. Shape (N,)."""
+
+    def __len__(self) -> int:
+        """Return N, the number of contracts."""
+        return len(self.ids)
+
+    @property
+    def is_option(self) -> NDArray[np.bool_]:
+        """Which rows are calls or puts, shape (N,)."""
+        return self.kind >= Kind.CALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Book:
+    """A accounts with P positions, as the rows of a CSR matrix over `Instruments`.
+
+    Account a holds `sizes_base[p]` of instrument `indices[p]` for p in
+    `range(indptr[a], indptr[a + 1])`.
+    """
+
+    accounts: tuple[str, ...]
+    """Unique account names, length A."""
+
+    indptr: NDArray[np.int64]
+    """Where each account's positions begin, shape (A + 1,), from 0 to P, never falling."""
+
+    indices: NDArray[np.int32]
+    """Instrument of each position, shape (P,)."""
+
+    sizes_base: NDArray[np.float64]
+    """Signed size in units of the underlying, long positive, shape (P,)."""
+
+    cash_usd: NDArray[np.float64]
+    """Cash of each account, negative where borrowed, shape (A,)."""
+
+    def __len__(self) -> int:
+        """Return A, the number of accounts."""
+        return len(self.accounts)
+
+
+def instruments(
+    *,
+    ids: Sequence[str],
+    underlyings: Sequence[str],
+    underlying: ArrayLike,
+    kind: ArrayLike,
+    strike_usd: ArrayLike,
+    expiry_y: ArrayLike,
+    forward_usd: ArrayLike,
+    vol: ArrayLike,
+    discount: ArrayLike,
+    inverse: ArrayLike,
+) -> Instruments:
+    """Return checked, read-only columns. For the meaning of each see `Instruments`.
+
+    Raises
+    ------
+    UnfitValueError
+        A column does not have shape (N,) with N = len(ids); an entry is NaN or infinite, negative
+        where it must not be, no `Kind`, or names no underlying; an id appears twice.
+    """
+    n = len(ids)
+    _require_unique("ids", ids)
+    _require_unique("underlyings", underlyings)
+    factor = _integers("underlying", underlying, n)
+    _require(
+        "underlying", factor, (factor >= 0) & (factor < len(underlyings)), f"0 to {len(underlyings) - 1}"
+    )
+    code = _integers("kind", kind, n)
+    _require("kind", code, (code >= Kind.SPOT) & (code <= Kind.PUT), f"a Kind, {Kind.SPOT:d} to {Kind.PUT:d}")
+    discounts = _reals("discount", discount, n)
+    _require("discount", discounts, discounts > 0.0, "a number above 0")
+    coin_settled = np.array(inverse, dtype=np.bool_)
+    _require_shape("inverse", coin_settled.shape, (n,))
+    return Instruments(
+        ids=tuple(ids),
+        underlyings=tuple(underlyings),
+        underlying=_frozen(factor),
+        kind=_frozen(code.astype(np.int8)),
+        strike_usd=_frozen(_non_negative("strike_usd", strike_usd, n)),
+        expiry_y=_frozen(_non_negative("expiry_y", expiry_y, n)),
+        forward_usd=_frozen(_non_negative("forward_usd", forward_usd, n)),
+        vol=_frozen(_non_negative("vol", vol, n)),
+        discount=_frozen(discounts),
+        inverse=_frozen(coin_settled),
+    )
+
+
+def book(
+    *,
+    accounts: Sequence[str],
+    indptr: ArrayLike,
+    indices: ArrayLike,
+    sizes_base: ArrayLike,
+    cash_usd: ArrayLike,
+    over: Instruments,
+) -> Book:
+    """Return a checked, read-only book over the instruments `over`. For the meaning of each see `Book`.
+
+    Raises
+    ------
+    UnfitValueError
+        `indptr` does not have A + 1 entries, `cash_usd` A, or `indices` and `sizes_base` differ; a
+        size or an amount is NaN or infinite; a position names no instrument; `indptr` falls; an
+        account appears twice.
+    """
+    _require_unique("accounts", accounts)
+    begins = _integers("indptr", indptr, len(accounts) + 1)
+    held = _integers("indices", indices, np.size(indices))
+    _require("indptr", begins[:1], begins[:1] == 0, "0 at the start")
+    _require("indptr", begins[1:], begins[1:] >= begins[:-1], "at least the entry before it", first_row=1)
+    _require(
+        "indptr",
+        begins[-1:],
+        begins[-1:] == held.size,
+        f"{held.size} positions at the end",
+        first_row=len(accounts),
+    )
+    _require("indices", held, (held >= 0) & (held < len(over)), f"0 to {len(over) - 1}")
+    return Book(
+        accounts=tuple(accounts),
+        indptr=_frozen(begins),
+        indices=_frozen(held.astype(np.int32)),
+        sizes_base=_frozen(_reals("sizes_base", sizes_base, held.size)),
+        cash_usd=_frozen(_reals("cash_usd", cash_usd, len(accounts))),
+    )
+
+
+def book_of(
+    positions: Iterable[tuple[str, str, float]], *, cash_usd: Mapping[str, float], over: Instruments
+) -> Book:
+    """Return the book of `(account, instrument id, size_base)` rows; sizes of equal pairs add up.
+
+    The accounts are the keys of `cash_usd`, in their order: an account without positions is one
+    without positions, but a position of an account that is not listed is an error.
+
+    Raises
+    ------
+    UnfitValueError
+        A row names an unknown account or instrument, or its size is NaN or infinite.
+    """
+    row_of = {name: row for row, name in enumerate(over.ids)}
+    held: dict[str, dict[int, float]] = {account: {} for account in cash_usd}
+    for row, (account, instrument, size_base) in enumerate(positions):
+        if account not in held:
+            raise UnfitValueError("account", f"{account!r} has no entry in cash_usd", row=row)
+        if instrument not in row_of:
+            raise UnfitValueError("instrument", f"{instrument!r} is not among the instruments", row=row)
+        sizes = held[account]
+        sizes[row_of[instrument]] = sizes.get(row_of[instrument], 0.0) + size_base
+    return book(
+        accounts=tuple(held),
+        indptr=np.cumsum([0, *(len(sizes) for sizes in held.values())]),
+        indices=[column for sizes in held.values() for column in sizes],
+        sizes_base=[size for sizes in held.values() for size in sizes.values()],
+        cash_usd=list(cash_usd.values()),
+        over=over,
+    )
+
+
+def _frozen(column: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    column.flags.writeable = False
+    return column
+
+
+def _require_unique(field: str, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for row, name in enumerate(names):
+        if name in seen:
+            raise UnfitValueError(field, f"{name!r} appears twice", row=row)
+        seen.add(name)
+
+
+def _require_shape(field: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if shape != expected:
+        raise UnfitValueError(field, f"shape is {shape}, expected {expected}")
+
+
+def _require(
+    field: str, values: NDArray[Any], fits: NDArray[np.bool_], expected: str, *, first_row: int = 0
+) -> None:
+    """Raise at the first entry that does not fit. NaN fits no comparison."""
+    bad = np.flatnonzero(~fits)
+    if bad.size:
+        row = int(bad[0])
+        more = f", and {bad.size - 1} more rows" if bad.size > 1 else ""
+        problem = f"{values[row].item()} is not {expected}{more}"
+        raise UnfitValueError(field, problem, row=first_row + row)
+
+
+def _integers(field: str, values: ArrayLike, n: int) -> NDArray[np.int64]:
+    column = np.asarray(values)
+    _require_shape(field, column.shape, (n,))
+    if n and column.dtype.kind not in "iu":
+        raise UnfitValueError(field, f"{column.dtype} is not an integer type")
+    return column.astype(np.int64)
+
+
+def _reals(field: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
+    column = np.array(values, dtype=np.float64)
+    _require_shape(field, column.shape, (n,))
+    _require(field, column, np.isfinite(column), "a finite number")
+    return column
+
+
+def _non_negative(field: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
+    column = _reals(field, values, n)
+    _require(field, column, column >= 0.0, "a number of at least 0")
+    return column
