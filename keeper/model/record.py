@@ -1,0 +1,58 @@
+"""A journal record: what happened, chained by hash to what happened before."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from keeper.model.canonical import digest
+
+RECORD_SCHEMA = "keeper.record/1"
+GENESIS: Final = "0" * 64
+"""`previous` of the first record."""
+
+
+class RecordKind(StrEnum):
+    """What a record tells."""
+
+    OPENED = "opened"
+    """A journal begins: mode, program version."""
+
+    SNAPSHOT = "snapshot"
+    PARAMS = "params"
+    """Written when they first appear and whenever their digest changes."""
+
+    PLAN = "plan"
+    """Plan, and the risk figures that replay compares."""
+
+    TRANSITION = "transition"
+    """One move of one intent."""
+
+    OUTCOME = "outcome"
+    """End of a cycle: what came of every intent."""
+
+    FAILURE = "failure"
+    """A cycle that ended in an error: its kind and message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line of the journal."""
+
+    schema: str = RECORD_SCHEMA
+    sequence: int
+    """0, 1, 2 ... without a hole."""
+
+    previous: str
+    """`hash` of the record before."""
+
+    cycle_id: str
+    kind: RecordKind
+    chain_time_s: int
+    """Chain time of the snapshot; 0 before the first."""
+
+    body: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """sha256 over all other fields, hexadecimal."""
+        return digest(self)
