@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from keeper.model.reads import Address
-from keeper.model.units import Wad, ratio
+from keeper.model.units import ZERO, Wad, ratio
 
 
 class LiquidationMode(StrEnum):
@@ -72,6 +72,24 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounty:
+    """What the venue offers to whoever liquidates an account now."""
+
+    instrument: str
+    size: Wad
+    """Signed size that one call closes, the sign of the position."""
+
+    reward_usd: Wad
+    """Value received by the liquidator, before gas, >= 0."""
+
+    takes_over: bool
+    """True where the liquidator receives the position at the venue's mark and must margin it."""
+
+    gas: int
+    """Gas that the call typically uses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The unit that a venue margins, and may liquidate, on its own."""
 
@@ -94,7 +112,7 @@ class Account:
 
     liquidation_mode: LiquidationMode
     settlement_mode: SettlementMode
-    funding_due: Wad = Wad(0)
+    funding_due: Wad = ZERO
     """Funding accrued and not yet paid, USD; positive: the account pays. Already in `venue.equity`."""
 
     withdrawable: Wad | None = None
@@ -102,6 +120,15 @@ class Account:
 
     has_orders: bool = False
     """Resting liquidity stands in the way of a liquidation."""
+
+    margin_asset: str | None = None
+    """Asset that anybody may add as collateral; None where nothing can be added."""
+
+    margin_underlying: str | None = None
+    """Risk factor of `margin_asset`; None for a dollar."""
+
+    bounty: Bounty | None = None
+    """Set when `liquidatable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ def plain(value: object) -> Any:
 
     Raises `TypeError` for anything that is not a frozen value.
     """
-    if value is None or isinstance(value, bool | str | float) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, bool | str | float) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, enum.Enum):
         return value.value

@@ -6,7 +6,7 @@ from typing import Final
 
 from keeper.model.canonical import digest
 from keeper.model.reads import Address
-from keeper.model.units import Wei
+from keeper.model.units import NO_WEI, Wei
 
 
 class TxState(StrEnum):
@@ -123,4 +123,4 @@ class Outcome:
     simulation: Simulation | None = None
     to: str | None = None
     data: str | None = None
-    value: Wei = Wei(0)
+    value: Wei = NO_WEI

@@ -112,7 +112,7 @@ class HouseRequirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """Third figure: can collateral reach this account before its own liquidation?"""
+    """Third figure: whether collateral reach this account before its own liquidation."""
 
     account: str
     distance: float | None

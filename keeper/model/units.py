@@ -14,6 +14,8 @@ Wei = NewType("Wei", int)
 """Native coin, 10**-18. Gas fees and transaction value."""
 
 ONE: Final = Wad(10**18)
+ZERO: Final = Wad(0)
+NO_WEI: Final = Wei(0)
 
 SECONDS_PER_YEAR: Final = 31_536_000
 """365 days, the year of every venue that we price."""
@@ -40,8 +42,8 @@ def to_raw(x: Wad, decimals: int) -> int:
     if not 0 <= decimals <= 36:
         raise ValueError(f"decimals must be in 0..36, was {decimals}")
     if decimals >= 18:
-        return x * 10 ** (decimals - 18)
-    magnitude = abs(x) // 10 ** (18 - decimals)
+        return x * int(10 ** (decimals - 18))
+    magnitude = abs(x) // int(10 ** (18 - decimals))
     return magnitude if x >= 0 else -magnitude
 
 
