@@ -1,0 +1,308 @@
+"""The npm packages that the local chains are built from: fetched once, verified against the lock, cached.
+
+`python -m keeper.devnet.packages` fetches what is missing. Packages are fetched one by one with `npm pack`
+instead of installed, because some name dependencies that no longer exist and none are needed.
+"""
+
+import base64
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from keeper.devnet.errors import (
+    DevnetError,
+    NpmMissingError,
+    PackageFetchError,
+    PackageIntegrityError,
+    PackageMissingError,
+    PlatformError,
+)
+from keeper.devnet.unpack import unpack
+
+LOCK: Final = Path(__file__).with_name("packages.lock")
+
+_ANVIL: Final = "@foundry-rs/anvil-"
+_AT_ONCE: Final = 3
+_STAMP: Final = ".verified"
+_TIMEOUT_S: Final = 600
+_UNREACHABLE: Final = frozenset(
+    {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "ERR_SOCKET_TIMEOUT"}
+)
+
+_KEEP: Final[dict[str, tuple[str, ...]]] = {
+    "@chainlink/contracts": ("abi/v0.7/MockV3Aggregator.json",),
+    "@lyrafinance/protocol": ("dist/artifacts/contracts/",),
+    "@openzeppelin/contracts": ("build/contracts/ERC20PresetMinterPauser.json",),
+    "@perp/curie-contract": ("artifacts/contracts/",),
+    "@perp/perp-oracle-contract": ("artifacts/contracts/",),
+    "@uniswap/v3-core": ("artifacts/contracts/",),
+    "viem": ("constants/contracts.ts",),
+}
+"""Files and folders worth unpacking; a package that is not named here is unpacked whole."""
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""(what happened, bytes fetched so far, bytes to fetch in all)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One line of the lock."""
+
+    name: str
+    version: str
+    size_bytes: int
+    """Of the archive."""
+
+    integrity: str
+    """`sha512-` and the base64 of the archive's hash, as npm prints it."""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def stamp(self) -> str:
+        """Content of the file that says this package is here, verified, and unpacked as we want it."""
+        return "\n".join((str(self), self.integrity, *_KEEP.get(self.name, ()), ""))
+
+
+def read_lock(path: Path = LOCK) -> tuple[Package, ...]:
+    """Return the packages of the lock, in its order. Raises `DevnetError` for a line that is not one."""
+    found: list[Package] = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        match line.split():
+            case [name, version, size, integrity] if size.isdecimal() and integrity.startswith("sha512-"):
+                found.append(Package(name=name, version=version, size_bytes=int(size), integrity=integrity))
+            case _:
+                raise DevnetError(
+                    f"{path} line {number} is not `name version bytes sha512-...`: restore the file"
+                )
+    return tuple(found)
+
+
+def needed(lock: Sequence[Package], machine: str | None = None) -> tuple[Package, ...]:
+    """Return the packages this machine needs: all but the nodes of other machines.
+
+    With `KEEPER_ANVIL` set, no node package is needed at all. Raises `PlatformError` when the lock has no
+    node for `machine` (default: this one).
+    """
+    machine = machine or this_machine()
+    if "KEEPER_ANVIL" in os.environ:
+        return tuple(p for p in lock if not p.name.startswith(_ANVIL))
+    if all(p.name != _ANVIL + machine for p in lock):
+        raise PlatformError(machine)
+    return tuple(p for p in lock if not p.name.startswith(_ANVIL) or p.name == _ANVIL + machine)
+
+
+def this_machine() -> str:
+    """Return this machine as the node's packages name it, for example `linux-amd64`."""
+    system = {"Windows": "win32"}.get(platform.system(), platform.system().lower())
+    processor = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}.get(platform.machine())
+    return f"{system}-{processor or platform.machine()}"
+
+
+def cache_folder() -> Path:
+    """Return the folder that packages are kept in: `KEEPER_CACHE`, else the user's cache folder."""
+    if named := os.environ.get("KEEPER_CACHE"):
+        return Path(named) / "npm"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("keeper") / "npm"
+
+
+def folder_of(name: str) -> Path:
+    """Return the folder of an unpacked package of the lock. Raises `PackageMissingError`."""
+    package = next(p for p in read_lock() if p.name == name)
+    path = _folder(cache_folder(), package)
+    if not _is_ready(path, package):
+        raise PackageMissingError(str(package), path)
+    return path
+
+
+def anvil_binary() -> Path:
+    """Return the node's program: `KEEPER_ANVIL`, else the one of this machine's package."""
+    if named := os.environ.get("KEEPER_ANVIL"):
+        if not os.access(named, os.X_OK):
+            raise DevnetError(f"KEEPER_ANVIL names {named}, which is not a program: correct or unset it")
+        return Path(named)
+    machine = this_machine()
+    needed(read_lock(), machine)
+    return folder_of(_ANVIL + machine) / "bin" / ("anvil.exe" if machine.startswith("win32") else "anvil")
+
+
+def missing() -> tuple[Package, ...]:
+    """Return the packages that this machine needs and does not have."""
+    cache = cache_folder()
+    return tuple(p for p in needed(read_lock()) if not _is_ready(_folder(cache, p), p))
+
+
+def ensure(on_progress: Progress | None = None) -> None:
+    """Fetch, verify and unpack what is missing; a few file reads when nothing is.
+
+    Safe to run in several processes at once: one fetches, the others wait. A package appears under its final
+    name only once it is complete. Raises `DevnetError`.
+    """
+    if not missing():
+        return
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache / ".lock"):
+        wanted = missing()
+        if not wanted:
+            return
+        npm = npm_command(str(wanted[0]))
+        total = sum(p.size_bytes for p in wanted)
+        done = 0
+        if on_progress:
+            on_progress(f"fetching {len(wanted)} packages", 0, total)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                for package in pool.map(lambda p: _install(npm, cache, p), wanted):
+                    done += package.size_bytes
+                    if on_progress:
+                        on_progress(str(package), done, total)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def npm_command(package: str = "packages") -> str:
+    """Return npm from the PATH, else the one installed beside this Python. Raises `NpmMissingError`."""
+    beside = Path(sys.executable).with_name("npm")
+    found = shutil.which("npm") or shutil.which(str(beside))
+    if found is None:
+        raise NpmMissingError(package)
+    return found
+
+
+def _install(npm: str, cache: Path, package: Package) -> Package:
+    target = _folder(cache, package)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as name:
+        work = Path(name)
+        archive = _pack(npm, work, package)
+        verify(archive, package)
+        fresh = work / "unpacked"
+        unpack(archive, fresh, package=str(package), keep=_KEEP.get(package.name, ()))
+        (fresh / _STAMP).write_text(package.stamp)
+        if target.exists():  # spoilt, or of an older lock
+            target.rename(work / "old")
+        fresh.rename(target)
+    return package
+
+
+def _pack(npm: str, work: Path, package: Package) -> Path:
+    """Run `npm pack` in `work`, which holds no project of anybody's, and return the archive."""
+    command = [npm, "pack", str(package), "--ignore-scripts", "--loglevel=error", "--fund=false"]
+    command += ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000"]
+    # npm of a Python environment starts the `node` beside it
+    path = os.pathsep.join((str(Path(npm).parent), os.environ.get("PATH", os.defpath)))
+    try:
+        # `npm` is the program just looked up, the rest are constants and lines of the lock
+        ran = subprocess.run(  # noqa: S603
+            command, cwd=work, env={**os.environ, "PATH": path}, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise PackageFetchError(
+            str(package), code="timeout", detail=f"no answer in {_TIMEOUT_S} s", remedy="check the network"
+        ) from error
+    archives = sorted(work.glob("*.tgz"))
+    if ran.returncode == 0 and len(archives) == 1:
+        return archives[0]
+    raise _fetch_error(package, ran.stderr)
+
+
+def _fetch_error(package: Package, stderr: str) -> PackageFetchError:
+    """Read the reason from npm's messages: its code, and the first line that says more."""
+    lines = [line.split("npm error", 1)[-1].strip() for line in stderr.splitlines() if line.strip()]
+    code = next((line.removeprefix("code ") for line in lines if line.startswith("code ")), "no code")
+    said = (line.removeprefix(code).strip() for line in lines if not re.match(r"code |errno |syscall ", line))
+    detail = next((line for line in said if line), "npm said nothing")
+    if code in _UNREACHABLE:
+        remedy = (
+            "the registry cannot be reached; check the network and npm's proxy settings, then run it again"
+        )
+    elif code == "E404":
+        remedy = "the registry that npm is set up for does not have it; check npm's registry setting"
+    else:
+        remedy = f"run `npm pack {package}` by hand to see more"
+    return PackageFetchError(str(package), code=code, detail=detail[:160], remedy=remedy)
+
+
+def verify(archive: Path, package: Package) -> None:
+    """Compare the archive's hash with the lock's. Raises `PackageIntegrityError`."""
+    with archive.open("rb") as file:
+        actual = "sha512-" + base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
+    if actual != package.integrity:
+        raise PackageIntegrityError(str(package), expected=package.integrity, actual=actual)
+
+
+def _folder(cache: Path, package: Package) -> Path:
+    return cache / f"{package.name.removeprefix('@').replace('/', '-')}-{package.version}"
+
+
+def _is_ready(folder: Path, package: Package) -> bool:
+    try:
+        return (folder / _STAMP).read_text() == package.stamp
+    except OSError:
+        return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    import fcntl
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _draw() -> int:
+    """Fetch with a progress bar; return the exit code."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("protocol packages", total=None)
+
+            def show(text: str, done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+                bar.console.print(
+                    f"  {text}" + (f"  {done / 1e6:.1f} of {total / 1e6:.1f} MB" if done else "")
+                )
+
+            ensure(show)
+    except DevnetError as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        return 2
+    return 0
+
+
+def main() -> int:
+    """Fetch what is missing. Returns the exit code: 0, or 2 with one line on stderr."""
+    try:
+        if not missing():
+            return 0
+    except DevnetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return _draw()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
