@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from keeper.model.book import Account, Wallet
 from keeper.model.canonical import digest
 from keeper.model.instrument import Instrument
-from keeper.model.quote import Depth, Funding, GasPrice, Quote, VolSurface
+from keeper.model.quote import Depth, Funding, GasPrice, PoolState, Quote, VolSurface
+from keeper.model.units import Wad
 
 SNAPSHOT_SCHEMA = "keeper.snapshot/1"
 
@@ -61,6 +62,23 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VenueTerms:
+    """The venue's margin parameters, as its contracts answer them: what our twin of its rule needs.
+
+    Curie: `mm_ratio`, `im_ratio`, `liquidation_penalty`. Lyra: `min_static_quote`, `min_static_base`,
+    `shock_vol_a`, `shock_vol_point_a_s`, `shock_vol_b`, `shock_vol_point_b_s`, `call_spot_shock`,
+    `put_spot_shock`, `rate`.
+    """
+
+    venue: str
+    """`<protocol>:<chain>`."""
+
+    chain_id: int
+    values: tuple[tuple[str, Wad], ...]
+    """Name and value, 1.0 is 10**18; names ending in `_s` are plain seconds. Sorted by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueState:
     """All that one adapter read from its venue at one block."""
 
@@ -71,6 +89,10 @@ class VenueState:
     funding: tuple[Funding, ...] = ()
     depth: tuple[Depth, ...] = ()
     boards: tuple[Board, ...] = ()
+    terms: tuple[VenueTerms, ...] = ()
+    pools: tuple[PoolState, ...] = ()
+    """Raw pools of a venue whose liquidity is an AMM; the snapshot turns them into `depth`."""
+
     wallets: tuple[Wallet, ...] = ()
     gaps: tuple[Gap, ...] = ()
 
@@ -92,6 +114,7 @@ class Snapshot:
     funding: tuple[Funding, ...] = ()
     depth: tuple[Depth, ...] = ()
     boards: tuple[Board, ...] = ()
+    terms: tuple[VenueTerms, ...] = ()
     wallets: tuple[Wallet, ...] = ()
     gas: tuple[GasPrice, ...] = ()
     gaps: tuple[Gap, ...] = ()
