@@ -14,12 +14,13 @@ way in for everything that comes from outside.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keeper.model.errors import UnfitValueError
+from keeper.risk.inputs import Floats, finite, require, unique
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -50,19 +51,19 @@ class Instruments:
     kind: NDArray[np.int8]
     """A `Kind`, shape (N,)."""
 
-    strike_usd: NDArray[np.float64]
+    strike_usd: Floats
     """Options: strike, at least 0. Others: 0. Shape (N,)."""
 
-    expiry_y: NDArray[np.float64]
+    expiry_y: Floats
     """Years (act/365) to expiry, at least 0; 0 for spot and perps. Shape (N,)."""
 
-    forward_usd: NDArray[np.float64]
+    forward_usd: Floats
     """Forward of the expiry for options and futures, mark for spot and perps. At least 0. Shape (N,)."""
 
-    vol: NDArray[np.float64]
+    vol: Floats
     """Options: implied volatility per square root of a year, as a fraction. Others: 0. Shape (N,)."""
 
-    discount: NDArray[np.float64]
+    discount: Floats
     """Discount factor to expiry, above 0; 1 for spot and perps. Shape (N,)."""
 
     inverse: NDArray[np.bool_]
@@ -95,10 +96,10 @@ class Book:
     indices: NDArray[np.int32]
     """Instrument of each position, shape (P,)."""
 
-    sizes_base: NDArray[np.float64]
+    sizes_base: Floats
     """Signed size in units of the underlying, long positive, shape (P,)."""
 
-    cash_usd: NDArray[np.float64]
+    cash_usd: Floats
     """Cash of each account, negative where borrowed, shape (A,)."""
 
     def __len__(self) -> int:
@@ -128,29 +129,21 @@ def instruments(
         where it must not be, no `Kind`, or names no underlying; an id appears twice.
     """
     n = len(ids)
-    _require_unique("ids", ids)
-    _require_unique("underlyings", underlyings)
-    factor = _integers("underlying", underlying, n)
-    _require(
-        "underlying", factor, (factor >= 0) & (factor < len(underlyings)), f"0 to {len(underlyings) - 1}"
-    )
-    code = _integers("kind", kind, n)
-    _require("kind", code, (code >= Kind.SPOT) & (code <= Kind.PUT), f"a Kind, {Kind.SPOT:d} to {Kind.PUT:d}")
+    coin_settled = np.asarray(inverse, dtype=np.bool_).astype(np.int64)
     discounts = _reals("discount", discount, n)
-    _require("discount", discounts, discounts > 0.0, "a number above 0")
-    coin_settled = np.array(inverse, dtype=np.bool_)
-    _require_shape("inverse", coin_settled.shape, (n,))
+    require("discount", discounts, discounts > 0.0, "above 0")
+    kinds = _integers("kind", kind, n, below=len(Kind))
     return Instruments(
-        ids=tuple(ids),
-        underlyings=tuple(underlyings),
-        underlying=_frozen(factor),
-        kind=_frozen(code.astype(np.int8)),
+        ids=unique("ids", ids),
+        underlyings=unique("underlyings", underlyings),
+        underlying=_frozen(_integers("underlying", underlying, n, below=len(underlyings))),
+        kind=_frozen(kinds.astype(np.int8)),
         strike_usd=_frozen(_non_negative("strike_usd", strike_usd, n)),
         expiry_y=_frozen(_non_negative("expiry_y", expiry_y, n)),
         forward_usd=_frozen(_non_negative("forward_usd", forward_usd, n)),
         vol=_frozen(_non_negative("vol", vol, n)),
         discount=_frozen(discounts),
-        inverse=_frozen(coin_settled),
+        inverse=_frozen(_integers("inverse", coin_settled, n, below=2).astype(np.bool_)),
     )
 
 
@@ -172,21 +165,13 @@ def book(
         size or an amount is NaN or infinite; a position names no instrument; `indptr` falls; an
         account appears twice.
     """
-    _require_unique("accounts", accounts)
-    begins = _integers("indptr", indptr, len(accounts) + 1)
-    held = _integers("indices", indices, np.size(indices))
-    _require("indptr", begins[:1], begins[:1] == 0, "0 at the start")
-    _require("indptr", begins[1:], begins[1:] >= begins[:-1], "at least the entry before it", first_row=1)
-    _require(
-        "indptr",
-        begins[-1:],
-        begins[-1:] == held.size,
-        f"{held.size} positions at the end",
-        first_row=len(accounts),
-    )
-    _require("indices", held, (held >= 0) & (held < len(over)), f"0 to {len(over) - 1}")
+    held = _integers("indices", indices, np.size(indices), below=len(over))
+    begins = _integers("indptr", indptr, len(accounts) + 1, below=held.size + 1)
+    require("indptr", begins[:1], begins[:1] == 0, "0 at the start")
+    require("indptr", begins[-1:], begins[-1:] == held.size, f"{held.size} at the end, as the positions")
+    require("indptr", begins[1:], begins[1:] >= begins[:-1], "at least the entry before it")
     return Book(
-        accounts=tuple(accounts),
+        accounts=unique("accounts", accounts),
         indptr=_frozen(begins),
         indices=_frozen(held.astype(np.int32)),
         sizes_base=_frozen(_reals("sizes_base", sizes_base, held.size)),
@@ -231,47 +216,21 @@ def _frozen(column: NDArray[_Scalar]) -> NDArray[_Scalar]:
     return column
 
 
-def _require_unique(field: str, names: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for row, name in enumerate(names):
-        if name in seen:
-            raise UnfitValueError(field, f"{name!r} appears twice", row=row)
-        seen.add(name)
+def _reals(field: str, values: ArrayLike, n: int) -> Floats:
+    return finite(field, values, shape=(n,)).copy()
 
 
-def _require_shape(field: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if shape != expected:
-        raise UnfitValueError(field, f"shape is {shape}, expected {expected}")
-
-
-def _require(
-    field: str, values: NDArray[Any], fits: NDArray[np.bool_], expected: str, *, first_row: int = 0
-) -> None:
-    """Raise at the first entry that does not fit. NaN fits no comparison."""
-    bad = np.flatnonzero(~fits)
-    if bad.size:
-        row = int(bad[0])
-        more = f", and {bad.size - 1} more rows" if bad.size > 1 else ""
-        problem = f"{values[row].item()} is not {expected}{more}"
-        raise UnfitValueError(field, problem, row=first_row + row)
-
-
-def _integers(field: str, values: ArrayLike, n: int) -> NDArray[np.int64]:
-    column = np.asarray(values)
-    _require_shape(field, column.shape, (n,))
-    if n and column.dtype.kind not in "iu":
-        raise UnfitValueError(field, f"{column.dtype} is not an integer type")
-    return column.astype(np.int64)
-
-
-def _reals(field: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
-    column = np.array(values, dtype=np.float64)
-    _require_shape(field, column.shape, (n,))
-    _require(field, column, np.isfinite(column), "a finite number")
-    return column
-
-
-def _non_negative(field: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
+def _non_negative(field: str, values: ArrayLike, n: int) -> Floats:
     column = _reals(field, values, n)
-    _require(field, column, column >= 0.0, "a number of at least 0")
+    require(field, column, column >= 0.0, "at least 0")
     return column
+
+
+def _integers(field: str, values: ArrayLike, n: int, *, below: int) -> NDArray[np.int64]:
+    """Return a column of integers in 0..below - 1. Whole floats are refused: columns got mixed."""
+    column = np.asarray(values)
+    if column.size and column.dtype.kind not in "iu":
+        raise UnfitValueError(field, f"has type {column.dtype}, expected integers")
+    finite(field, column, shape=(n,))
+    require(field, column, (column >= 0) & (column < below), f"in 0..{below - 1}")
+    return column.astype(np.int64)
