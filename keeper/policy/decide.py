@@ -1,0 +1,258 @@
+"""From a snapshot and parameters to a plan: the one entry of the policy, and a pure function."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keeper.model.book import Account
+from keeper.model.instrument import Perp
+from keeper.model.margin import MarginProfile, Role
+from keeper.model.params import Params, ProfileParams
+from keeper.model.plan import (
+    Action,
+    Decision,
+    ExpectedDelta,
+    Hedge,
+    Liquidate,
+    MarginCall,
+    MoveCollateral,
+    Plan,
+    Reason,
+    Settle,
+    Step,
+)
+from keeper.model.snapshot import Snapshot
+from keeper.model.units import to_float
+from keeper.policy.collateral import Purse, wants
+from keeper.policy.hedges import hedge, initial_ratio
+from keeper.policy.ladder import step_for
+from keeper.policy.liquidations import Budget, Room, judge, most_rewarding_first
+from keeper.policy.membership import members
+from keeper.policy.profile import house_grid, margin_profile, unit_pnl
+from keeper.policy.settlements import settlement
+from keeper.policy.valuation import value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The plan, and the figures that it rests on."""
+
+    plan: Plan
+    profiles: tuple[MarginProfile, ...]
+
+
+def margin_profiles(snapshot: Snapshot, params: Params) -> tuple[MarginProfile, ...]:
+    """Return every configured profile, in the order of the parameters."""
+    valuation = value(snapshot)
+    scenarios = house_grid(params.house, valuation.columns.underlyings)
+    unit_pnl_usd = unit_pnl(valuation, scenarios)
+    held = members(snapshot.accounts, params.profiles)
+    return tuple(
+        margin_profile(
+            profile,
+            held[profile.name],
+            snapshot=snapshot,
+            valuation=valuation,
+            unit_pnl_usd=unit_pnl_usd,
+            scenarios=scenarios,
+            house=params.house,
+            transfer=params.transfer,
+        )
+        for profile in params.profiles
+    )
+
+
+def decide(snapshot: Snapshot, params: Params) -> Decided:
+    """Return the plan for one snapshot: same inputs, same plan, on every machine.
+
+    Actions come in the order in which they are to be carried out: rescues of our own accounts,
+    liquidations (most rewarding first), hedges (which count on the liquidations' inventory),
+    settlements; margin calls send nothing and come last. Every account, hedge and board has a
+    decision with its reason, also where nothing is done.
+
+    Raises
+    ------
+    UnfitValueError
+        A number of the snapshot is outside its domain.
+    """
+    profiles = margin_profiles(snapshot, params)
+    held = members(snapshot.accounts, params.profiles)
+    reference_usd = {q.subject: to_float(q.price) for q in snapshot.quotes if q.kind == "reference"}
+    own = _collateral(profiles, held, snapshot, params, reference_usd)
+    watched = _liquidations(held, snapshot, params, reference_usd)
+    inventory = _inventory(watched.actions, snapshot)
+    hedged, expected = _hedges(profiles, held, snapshot, params, inventory)
+    settled = _settlements(snapshot, params)
+
+    rescues: tuple[Action, ...] = tuple(a for a in own.actions if isinstance(a, MoveCollateral))
+    calls: tuple[Action, ...] = tuple(a for a in own.actions if isinstance(a, MarginCall))
+    plan = Plan(
+        snapshot_digest=snapshot.digest,
+        params_digest=params.digest,
+        decisions=(*own.decisions, *watched.decisions, *hedged.decisions, *settled.decisions),
+        actions=(*rescues, *watched.actions, *hedged.actions, *settled.actions, *calls),
+        expected=expected,
+    )
+    return Decided(plan=plan, profiles=profiles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    decisions: tuple[Decision, ...]
+    actions: tuple[Action, ...]
+
+
+def _collateral(
+    profiles: Sequence[MarginProfile],
+    held: Mapping[str, Sequence[Account]],
+    snapshot: Snapshot,
+    params: Params,
+    reference_usd: Mapping[str, float],
+) -> _Part:
+    purse = Purse(snapshot)
+    decisions: list[Decision] = []
+    actions: list[Action] = []
+    for profile in profiles:
+        if profile.role is Role.WATCH:
+            continue
+        transfers = {t.account: t for t in profile.transfer}
+        # The weakest is served first while the wallet lasts.
+        for account in sorted(held[profile.name], key=lambda a: (a.venue.health, a.id)):
+            decision = step_for(
+                account.id,
+                health=account.venue.health,
+                liquidatable=account.liquidatable,
+                ladder=params.ladder,
+            )
+            wanted = wants(
+                account,
+                decision,
+                role=profile.role,
+                snapshot=snapshot,
+                params=params,
+                reference_usd=reference_usd,
+                purse=purse,
+                transfer=transfers.get(account.id),
+            )
+            decisions.append(_with(decision, wanted.held))
+            actions += [wanted.action] if wanted.action is not None else []
+    return _Part(decisions=tuple(decisions), actions=tuple(actions))
+
+
+def _liquidations(
+    held: Mapping[str, Sequence[Account]],
+    snapshot: Snapshot,
+    params: Params,
+    reference_usd: Mapping[str, float],
+) -> _Part:
+    roles = {p.name: p.role for p in params.profiles}
+    marks_usd = {q.subject: to_float(q.price) for q in snapshot.quotes if q.kind == "mark"}
+    budget = Budget(_rooms(held, params.profiles, snapshot), params.liquidation.max_takeover_usd)
+    watched = [a for name, accounts in held.items() if roles[name] is Role.WATCH for a in accounts]
+    decisions: list[Decision] = []
+    actions: list[Action] = []
+    for account in most_rewarding_first(watched):
+        decision = step_for(
+            account.id,
+            health=account.venue.health,
+            liquidatable=account.liquidatable,
+            ladder=params.ladder,
+        )
+        if decision.step is not Step.LIQUIDATE:
+            decisions.append(dataclasses.replace(decision, step=Step.NONE))
+            continue
+        verdict = judge(
+            account,
+            decision,
+            snapshot=snapshot,
+            params=params.liquidation,
+            reference_usd=reference_usd,
+            marks_usd=marks_usd,
+            budget=budget,
+        )
+        decisions.append(
+            dataclasses.replace(
+                decision,
+                reason=Reason(text=verdict.text, numbers=(*decision.reason.numbers, *verdict.numbers)),
+            )
+        )
+        actions += [verdict.action] if verdict.action is not None else []
+    return _Part(decisions=tuple(decisions), actions=tuple(actions))
+
+
+def _rooms(
+    held: Mapping[str, Sequence[Account]], profiles: Sequence[ProfileParams], snapshot: Snapshot
+) -> dict[str, Room]:
+    """Return, per venue, the own account with the most free margin."""
+    rooms: dict[str, Room] = {}
+    for profile in profiles:
+        for account in held[profile.name] if profile.role is Role.OWN else ():
+            venue = f"{account.protocol}:{account.chain_id}"
+            ratio = initial_ratio(venue, snapshot)
+            if ratio is None:
+                continue
+            free_usd = max(0.0, to_float(account.venue.equity) - to_float(account.venue.initial))
+            if venue not in rooms or free_usd > rooms[venue].free_usd:
+                rooms[venue] = Room(account=account.id, free_usd=free_usd, initial_ratio=ratio)
+    return rooms
+
+
+def _inventory(actions: Sequence[Action], snapshot: Snapshot) -> dict[tuple[str, str], float]:
+    """Return the delta that take-overs are expected to bring, by (venue, underlying)."""
+    underlying = {i.id: i.underlying for i in snapshot.instruments if isinstance(i, Perp)}
+    taken: dict[tuple[str, str], float] = {}
+    for action in actions:
+        if isinstance(action, Liquidate) and action.takes_over:
+            key = (f"{action.protocol}:{action.chain_id}", underlying[action.instrument])
+            taken[key] = taken.get(key, 0.0) + to_float(action.max_size)
+    return taken
+
+
+def _hedges(
+    profiles: Sequence[MarginProfile],
+    held: Mapping[str, Sequence[Account]],
+    snapshot: Snapshot,
+    params: Params,
+    inventory: Mapping[tuple[str, str], float],
+) -> tuple[_Part, tuple[ExpectedDelta, ...]]:
+    by_name = {p.name: p for p in params.profiles}
+    figures = {p.name: p for p in profiles}
+    decisions: list[Decision] = []
+    actions: list[Hedge] = []
+    expected: list[ExpectedDelta] = []
+    for rule in params.hedges:
+        exposures = {e.underlying: e.delta_base for e in figures[rule.profile].exposures}
+        net_base = exposures.get(rule.underlying, 0.0)
+        inventory_base = inventory.get((rule.venue, rule.underlying), 0.0)
+        hedged = hedge(
+            rule,
+            by_name[rule.profile],
+            net_base=net_base,
+            inventory_base=inventory_base,
+            accounts=held[rule.profile],
+            snapshot=snapshot,
+        )
+        decisions.append(hedged.decision)
+        actions += [hedged.action] if hedged.action is not None else []
+        expected.append(
+            ExpectedDelta(
+                profile=rule.profile,
+                underlying=rule.underlying,
+                before_base=net_base,
+                after_base=net_base + inventory_base + hedged.size_base,
+            )
+        )
+    return _Part(decisions=tuple(decisions), actions=tuple(actions)), tuple(expected)
+
+
+def _settlements(snapshot: Snapshot, params: Params) -> _Part:
+    decided = [settlement(board, snapshot, enabled=params.settle_expired) for board in snapshot.boards]
+    actions: list[Settle] = [action for _, action in decided if action is not None]
+    return _Part(decisions=tuple(decision for decision, _ in decided), actions=tuple(actions))
+
+
+def _with(decision: Decision, held_back: str | None) -> Decision:
+    if held_back is None:
+        return decision
+    reason = Reason(text=f"{decision.reason.text}; {held_back}", numbers=decision.reason.numbers)
+    return dataclasses.replace(decision, reason=reason)
