@@ -1,0 +1,270 @@
+"""The tables of the configuration file, as frozen pydantic models: key, type, range, default.
+
+Every key is explained, with its unit, in `config/example.toml`; attribute names are the keys.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from eth_utils.address import is_address, is_checksum_address, to_checksum_address
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from keeper.model.margin import Role
+from keeper.model.reads import Address
+
+MULTICALL3 = Address("0xcA11bde05977b3631167028862bE2a173976CA11")
+"""The canonical address, the same on almost every chain."""
+
+
+def _checksummed(text: str) -> Address:
+    """Return an address in EIP-55; one that carries a wrong checksum was mistyped."""
+    if not is_address(text) or not text.startswith("0x"):
+        raise PydanticCustomError("address", "expected an address: 0x and 40 hexadecimal digits")
+    right = to_checksum_address(text)
+    if text.lower() != text and not is_checksum_address(text):
+        raise PydanticCustomError(
+            "checksum", "its checksum is wrong: a mistyped address, or meant {right}", {"right": right}
+        )
+    return Address(right)
+
+
+def _http(text: str) -> str:
+    """Return an endpoint that a JSON-RPC request can be posted to."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise PydanticCustomError("endpoint", "expected an http:// or https:// URL")
+    return text
+
+
+def _beside_file(path: Path, info: ValidationInfo) -> Path:
+    """Return a path relative to the folder of the configuration file."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path.expanduser()
+
+
+def _odd(steps: int) -> int:
+    """Return a number of steps that has a middle: the unchanged spot."""
+    if steps % 2 == 0:
+        raise PydanticCustomError("odd", "expected an odd number, so that one step is the unchanged spot")
+    return steps
+
+
+def _some(endpoints: tuple[str, ...]) -> tuple[str, ...]:
+    """Return endpoints, at least one. A length bound would also fire, wrongly, where one is malformed."""
+    if not endpoints:
+        raise PydanticCustomError("empty", "expected at least one URL")
+    return endpoints
+
+
+EvmAddress = Annotated[Address, AfterValidator(_checksummed)]
+Endpoint = Annotated[str, AfterValidator(_http)]
+FilePath = Annotated[Path, AfterValidator(_beside_file)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Move = Annotated[float, Field(ge=-1)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def with_empty_tables(raw: Mapping[str, Any], table: type[Table]) -> dict[str, Any]:
+    """Return `raw` with an empty table for each absent one, so that its required keys are reported."""
+    filled = dict(raw)
+    for name, field in table.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Table):
+            given = raw.get(name, {})
+            filled[name] = with_empty_tables(given, field.annotation) if isinstance(given, dict) else given
+    return filled
+
+
+class StoreTable(Table):
+    """`[store]`."""
+
+    path: FilePath
+
+
+class JournalTable(Table):
+    """`[journal]`."""
+
+    path: FilePath
+
+
+class CycleTable(Table):
+    """`[cycle]`."""
+
+    interval_s: Annotated[int, Field(ge=1)] = 60
+    on_new_head: bool = True
+    poll_s: Positive = 1.0
+    max_age_s: Annotated[int, Field(ge=1)] = 300
+
+
+class ChainTable(Table):
+    """`[chains.NAME]`."""
+
+    chain_id: Annotated[int, Field(ge=1)]
+    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(_some), Field(repr=False)]
+    confirmations: Count = 0
+    final_after_blocks: Count = 12
+    call_gas: Annotated[int, Field(ge=1_000_000)] = 50_000_000
+    log_blocks: Annotated[int, Field(ge=1)] = 10_000
+    timeout_s: Positive = 20.0
+    max_head_age_s: Annotated[int, Field(ge=1)] = 120
+    native: str = "ETH"
+    multicall: EvmAddress = MULTICALL3
+
+
+class VenueTable(Table):
+    """`[venues.NAME]`."""
+
+    protocol: str
+    chain: str
+    from_block: Count = 0
+    contracts: dict[str, EvmAddress]
+    underlyings: dict[str, str]
+
+
+class ProfileTable(Table):
+    """`[profiles.NAME]`."""
+
+    role: Role
+    owners: tuple[EvmAddress, ...] = ()
+    chains: tuple[str, ...] = ()
+
+
+class LadderTable(Table):
+    """`[policy.ladder]`."""
+
+    warn_below: Positive = 1.5
+    call_below: Positive = 1.2
+    rebalance_below: Annotated[float, Field(ge=1)] = 1.05
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "LadderTable":
+        if not self.warn_below >= self.call_below >= self.rebalance_below:
+            raise PydanticCustomError(
+                "order",
+                "expected warn_below >= call_below >= rebalance_below, found {warn} / {call} / {rebalance}",
+                {"warn": self.warn_below, "call": self.call_below, "rebalance": self.rebalance_below},
+            )
+        return self
+
+
+class HedgeTable(Table):
+    """One of `[[policy.hedge]]`."""
+
+    profile: str
+    underlying: str
+    venue: str
+    owner: EvmAddress
+    band: NonNegative
+    lot: Positive = 0.001
+    max_slippage: Fraction = 0.02
+    max_trade: Positive
+
+
+class TopUpTable(Table):
+    """`[policy.top_up]`."""
+
+    target_health: Annotated[float, Field(ge=1)] = 1.3
+    min_transfer_usd: NonNegative = 50.0
+    rounding_usd: Positive = 10.0
+    max_usd: NonNegative
+
+
+class LiquidationTable(Table):
+    """`[policy.liquidation]`."""
+
+    enabled: bool = False
+    min_profit_usd: float = 5.0
+    gas_margin: Annotated[float, Field(ge=1)] = 1.5
+    max_takeover_usd: NonNegative
+
+
+class TransferTable(Table):
+    """`[policy.transfer]`."""
+
+    latency_s: NonNegative = 3600.0
+    local_latency_s: NonNegative = 60.0
+    stress_vol_factor: Positive = 1.5
+    tolerated_probability: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
+class StalenessTable(Table):
+    """`[policy.staleness]`."""
+
+    max_quote_age_s: Count = 3600
+    max_surface_age_s: Count = 86400
+    max_skew_s: Count = 120
+    max_deviation: NonNegative = 0.05
+
+
+class HouseTable(Table):
+    """`[policy.house]`."""
+
+    spot_range: Annotated[float, Field(gt=0, lt=1)] = 0.16
+    spot_steps: Annotated[int, Field(ge=3), AfterValidator(_odd)] = 9
+    vol_up: NonNegative = 0.40
+    vol_down: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    extended_moves: tuple[Move, ...] = (-0.66, -0.33, 0.5, 1.0, 2.0)
+    fallback_vol: Positive = 0.8
+    maintenance_factor: Fraction = 0.8
+    basis_rate: NonNegative = 0.01
+    liquidity_rate: NonNegative = 0.002
+
+
+class SettleTable(Table):
+    """`[policy.settle]`."""
+
+    expired: bool = True
+
+
+class PolicyTable(Table):
+    """`[policy]`."""
+
+    ladder: LadderTable
+    hedge: tuple[HedgeTable, ...] = ()
+    top_up: TopUpTable
+    liquidation: LiquidationTable
+    transfer: TransferTable
+    staleness: StalenessTable
+    house: HouseTable
+    settle: SettleTable
+
+
+class SignerTable(Table):
+    """`[signer]`: where the key lies; the key itself is never here."""
+
+    keystore: FilePath
+    password_file: FilePath
+
+
+class LimitTable(Table):
+    """`[limits]`."""
+
+    max_gas_wei_per_tx: Annotated[int, Field(ge=0)]
+    max_gas_wei_per_hour: Annotated[int, Field(ge=0)]
+    max_gas_wei_per_day: Annotated[int, Field(ge=0)]
+    min_native: NonNegative = 0.05
+    max_fee_gwei: Positive = 100.0
+    valid_blocks: Annotated[int, Field(ge=1)] = 50
+
+    @model_validator(mode="after")
+    def _nested(self) -> "LimitTable":
+        if not self.max_gas_wei_per_tx <= self.max_gas_wei_per_hour <= self.max_gas_wei_per_day:
+            raise PydanticCustomError(
+                "order", "expected max_gas_wei_per_tx <= max_gas_wei_per_hour <= max_gas_wei_per_day"
+            )
+        return self
+
+
+Mode = Literal["dry-run", "live"]
