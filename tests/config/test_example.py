@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
-from typing import Any, TypeGuard, get_args
+from typing import Any, TypeGuard
 
 import pytest
 from pydantic.fields import FieldInfo
@@ -14,7 +14,12 @@ from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable, HedgeTable, ProfileTable, Table, VenueTable
 from tests.config.conftest import EXAMPLE
 
-NAMED = {"chains": ChainTable, "venues": VenueTable, "profiles": ProfileTable, "policy.hedge": HedgeTable}
+NAMED: dict[str, type[Table]] = {
+    "chains": ChainTable,
+    "venues": VenueTable,
+    "profiles": ProfileTable,
+    "policy.hedge": HedgeTable,
+}
 """Tables that a file holds once per name, or once per entry of a list."""
 
 HEADER = re.compile(r"^\[+([^\]]+)\]+")
