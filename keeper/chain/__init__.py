@@ -1,1 +1,12 @@
-"""TODO."""
+"""The only package that reads from nodes and hands them transactions.
+
+Decisions
+---------
+* JSON-RPC is spoken directly over one kept-alive connection per endpoint, one POST per request. A web3
+  contract call costs three POSTs and a slow codec, and a cycle makes many. eth_abi encodes what is nested.
+* A cycle reads through Multicall3 with `allowFailure`, so that one failing view costs nothing but itself.
+  JSON-RPC batches were rejected: many providers count or refuse them.
+* Reads are pinned by block hash (EIP-1898) where the node knows how, else by number; either way the pinned
+  block must still be on the chain when the reads are done.
+* Nothing here knows a protocol. What to read comes in as `model.reads`, what a revert means stays outside.
+"""
