@@ -20,11 +20,6 @@ NAMED: dict[str, type[Table]] = {
     "profiles": ProfileTable,
     "policy.hedge": HedgeTable,
 }
-    "chains": ChainTable,
-    "venues": VenueTable,
-    "profiles": ProfileTable,
-    "policy.hedge": HedgeTable,
-}
 """Tables that a file holds once per name, or once per entry of a list."""
 
 HEADER = re.compile(r"^\[+([^\]]+)\]+")
