@@ -159,7 +159,8 @@ def _liquidations(
             ladder=params.ladder,
         )
         if decision.step is not Step.LIQUIDATE:
-            decisions.append(dataclasses.replace(decision, step=Step.NONE))
+            watched_only = "watched only: its venue does not let anybody liquidate it"
+            decisions.append(dataclasses.replace(_with(decision, watched_only), step=Step.NONE))
             continue
         verdict = judge(
             account,
@@ -230,6 +231,7 @@ def _hedges(
             net_base=net_base,
             inventory_base=inventory_base,
             accounts=held[rule.profile],
+            unpriced=figures[rule.profile].unpriced,
             snapshot=snapshot,
         )
         decisions.append(hedged.decision)

@@ -55,6 +55,7 @@ def hedge(
     net_base: float,
     inventory_base: float,
     accounts: Sequence[Account],
+    unpriced: Sequence[str],
     snapshot: Snapshot,
 ) -> Hedged:
     """Decide on one underlying of one profile.
@@ -68,6 +69,8 @@ def hedge(
         hedged together with the rest.
     accounts
         Members of the profile, to find the one that trades.
+    unpriced
+        Members that are not in `net_base`: with one of them the net delta is unknown.
     """
     subject = f"{params.profile}/{params.underlying}"
     expected_base = net_base + inventory_base
@@ -85,6 +88,8 @@ def hedge(
     gap = blocking_profile(profile, snapshot)
     if gap is not None:
         return decided(Step.NONE, "gap", held(gap))
+    if unpriced:
+        return decided(Step.NONE, "unpriced", f"held: {unpriced[0]} could not be priced")
     wanted_base = to_edge(expected_base, params.band_base, params.lot_base)
     if wanted_base == 0.0:
         text = f"net delta {expected_base:+.4f} is inside the band of {params.band_base:g}"
@@ -97,9 +102,7 @@ def hedge(
         )
     size_base = _feasible(wanted_base, params, instrument, mark_usd, accounts, snapshot)
     if size_base == 0.0:
-        text = (
-            f"net delta {expected_base:+.4f} is outside the band, but there is no depth or margin for a lot"
-        )
+        text = f"net delta {expected_base:+.4f} is outside the band, without depth or margin for a lot"
         return decided(Step.REBALANCE, "no-room", text)
     numbers += [("size_base", size_base), ("wanted_base", wanted_base), ("mark_usd", mark_usd)]
     text = (

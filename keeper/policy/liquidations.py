@@ -34,7 +34,8 @@ class Budget:
     def refusal(self, venue: str, notional_usd: float) -> str | None:
         """Return why a take-over of `notional_usd` is not possible now, or None."""
         if notional_usd > self._takeover_usd:
-            return f"{notional_usd:,.0f} USD to take over exceed the {self._takeover_usd:,.0f} USD left this cycle"
+            left = f"{self._takeover_usd:,.0f} USD left this cycle"
+            return f"{notional_usd:,.0f} USD to take over exceed the {left}"
         if venue not in self._rooms:
             return "we have no account at this venue that could take the position over"
         needed_usd = notional_usd * self._rooms[venue].initial_ratio

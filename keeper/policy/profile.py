@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from keeper.model.book import Account
 from keeper.model.instrument import Instrument
@@ -57,10 +58,10 @@ def margin_profile(
     described: Mapping[str, Instrument] = {i.id: i for i in snapshot.instruments}
     priced = [a for a in accounts if a.id not in valuation.unpriced]
     rows = _rows(valuation, priced)
-    greeks = {name: rows * getattr(valuation.unit, name) for name in GREEKS}
     value_usd = rows @ valuation.unit.price_usd + _cash(valuation, priced)
     scan = scan_risk(rows @ unit_pnl_usd) if priced else None
-    exposures = _exposures(valuation, greeks)
+    greeks = _greeks(valuation, rows)
+    exposures = tuple(_exposure(underlying, valuation, table) for underlying, table in greeks.items())
     standalone = dict(zip((a.id for a in priced), scan.standalone_usd.tolist() if scan else (), strict=True))
     gross_scan_usd = math.fsum(standalone.values())
     requirement = _house(
@@ -69,7 +70,7 @@ def margin_profile(
         gross_scan_usd=gross_scan_usd,
         worst=scenarios.names[scan.worst] if scan else "",
         exposures=exposures,
-        matched_usd=_matched_usd(valuation, priced, greeks["delta_base"]),
+        matched_usd=_matched_usd(valuation, priced, greeks),
     )
     return MarginProfile(
         name=profile.name,
@@ -106,15 +107,12 @@ def unit_pnl(valuation: Valuation, scenarios: Scenarios) -> NDArray[np.float64]:
     return pnl_per_unit(valuation.columns, scenarios)
 
 
-def _rows(valuation: Valuation, accounts: Sequence[Account]) -> NDArray[np.float64]:
-    """Return the accounts' sizes as a dense (A, N) matrix: a profile is small, the watched book is not."""
-    index = {name: i for i, name in enumerate(valuation.book.accounts)}
-    dense = np.zeros((len(accounts), len(valuation.columns)))
+def _rows(valuation: Valuation, accounts: Sequence[Account]) -> csr_array:
+    """Return the sizes of `accounts` as a sparse (A, N) matrix over the instruments."""
     book = valuation.book
-    for row, account in enumerate(accounts):
-        at = slice(book.indptr[index[account.id]], book.indptr[index[account.id] + 1])
-        dense[row, book.indices[at]] = book.sizes_base[at]
-    return dense
+    index = {name: i for i, name in enumerate(book.accounts)}
+    whole = csr_array((book.sizes_base, book.indices, book.indptr), shape=(len(book), len(valuation.columns)))
+    return whole[[index[account.id] for account in accounts]]
 
 
 def _cash(valuation: Valuation, accounts: Sequence[Account]) -> NDArray[np.float64]:
@@ -122,37 +120,39 @@ def _cash(valuation: Valuation, accounts: Sequence[Account]) -> NDArray[np.float
     return np.array([cash[a.id] for a in accounts], dtype=np.float64)
 
 
-def _exposures(valuation: Valuation, greeks: Mapping[str, NDArray[np.float64]]) -> tuple[Exposure, ...]:
-    exposures = []
+def _greeks(valuation: Valuation, rows: csr_array) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return each account's Greeks, shape (A,), by underlying that the accounts are exposed to and name."""
+    greeks = {}
     for u, underlying in enumerate(valuation.columns.underlyings):
         ours = valuation.columns.underlying == u
-        held = greeks["delta_base"][:, ours].any() or greeks["vega_usd_per_vol"][:, ours].any()
-        if underlying not in valuation.reference_usd or not held:
-            continue
-        per_account = {name: table[:, ours].sum(axis=1) for name, table in greeks.items()}
-        net = {name: math.fsum(column.tolist()) for name, column in per_account.items()}
-        gross = {f"gross_{name}": math.fsum(np.abs(column).tolist()) for name, column in per_account.items()}
-        exposures.append(
-            Exposure(underlying=underlying, spot_usd=valuation.reference_usd[underlying], **net, **gross)
-        )
-    return tuple(exposures)
+        table = {name: rows @ np.where(ours, getattr(valuation.unit, name), 0.0) for name in GREEKS}
+        if any(column.any() for column in table.values()):
+            greeks[underlying] = table
+    return greeks
 
 
-def _matched_usd(valuation: Valuation, accounts: Sequence[Account], delta_base: NDArray[np.float64]) -> float:
+def _exposure(underlying: str, valuation: Valuation, table: Mapping[str, NDArray[np.float64]]) -> Exposure:
+    net = {name: math.fsum(column.tolist()) for name, column in table.items()}
+    gross = {f"gross_{name}": math.fsum(np.abs(column).tolist()) for name, column in table.items()}
+    return Exposure(underlying=underlying, spot_usd=valuation.reference_usd[underlying], **net, **gross)
+
+
+def _matched_usd(
+    valuation: Valuation,
+    accounts: Sequence[Account],
+    greeks: Mapping[str, Mapping[str, NDArray[np.float64]]],
+) -> float:
     """Notional that one venue's delta offsets at another, USD: sum of (gross - |net|) / 2 per underlying."""
     venues = [f"{a.protocol}:{a.chain_id}" for a in accounts]
-    matched = 0.0
-    for u, underlying in enumerate(valuation.columns.underlyings):
-        if underlying not in valuation.reference_usd:
-            continue
-        column = delta_base[:, valuation.columns.underlying == u].sum(axis=1)
-        by_venue = [
-            math.fsum(d for d, v in zip(column.tolist(), venues, strict=True) if v == venue)
-            for venue in sorted(set(venues))
-        ]
-        hedged_base = (math.fsum(map(abs, by_venue)) - abs(math.fsum(by_venue))) / 2.0
-        matched += hedged_base * valuation.reference_usd[underlying]
-    return matched
+    matched_usd = 0.0
+    for underlying, table in greeks.items():
+        by_venue: dict[str, list[float]] = {}
+        for venue, delta_base in zip(venues, table["delta_base"].tolist(), strict=True):
+            by_venue.setdefault(venue, []).append(delta_base)
+        net_base = [math.fsum(deltas) for deltas in by_venue.values()]
+        hedged_base = (math.fsum(map(abs, net_base)) - abs(math.fsum(net_base))) / 2.0
+        matched_usd += hedged_base * valuation.reference_usd[underlying]
+    return matched_usd
 
 
 def _house(
