@@ -24,6 +24,10 @@ GENESIS_S: Final = 1_767_225_600
 
 ACCOUNTS: Final = 24
 BLOCK_GAS: Final = 1_000_000_000
+HISTORY: Final = 256
+"""Blocks whose state can be read. Kept in memory: left to itself, the node writes a file of a megabyte per
+block into the user's home, and leaves it there."""
+
 HOST: Final = "127.0.0.1"
 
 _START_TIMEOUT_S: Final = 30.0
@@ -44,6 +48,11 @@ class Anvil:
     def url(self) -> str:
         """Where it listens."""
         return url_of(self.port)
+
+    def release(self) -> None:
+        """Let the process go on without us; `stop` does nothing afterwards."""
+        self.node.close()
+        self.process.returncode = 0  # else it counts as forgotten, which warns
 
     def stop(self) -> None:
         """End the process and wait for it; nothing happens when it has ended."""
@@ -75,7 +84,7 @@ def start(chain_id: int, *, log: Path, port: int | None = None, survive: bool = 
     chosen = port or free_port()
     command = [str(binary), "--host", HOST, "--port", str(chosen), "--chain-id", str(chain_id)]
     command += ["--timestamp", str(GENESIS_S), "--accounts", str(ACCOUNTS), "--gas-limit", str(BLOCK_GAS)]
-    command += ["--quiet", "--no-request-size-limit"]
+    command += ["--quiet", "--no-request-size-limit", "--prune-history", str(HISTORY)]
     with log.open("ab") as sink:
         # the program comes from the verified package, the rest are numbers
         process = subprocess.Popen(  # noqa: S603

@@ -7,6 +7,7 @@ Source: `initialize` and the setters of the package's contracts; the collateral 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
@@ -35,6 +36,12 @@ _CARDINALITY: Final = 400
 
 _USDC_DECIMALS_SLOT: Final = 6
 _NO_REFERRAL: Final = bytes(32)
+_PER_MARKET: Final = (
+    ("Aggregator", "chainlink", "MockV3Aggregator"),
+    ("Feed", "oracle", "ChainlinkPriceFeedV3"),
+    ("Dispatcher", "oracle", "PriceFeedDispatcher"),
+    ("Pool", "uniswap", "UniswapV3Pool"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +78,13 @@ class Curie:
         """Return the vAMM's price, USD per unit: for walking it, not for risk."""
         return float(self[f"{symbol}Pool"].call("slot0")[0] / 2**96) ** 2
 
+    def mint(self, owner: str, usd: int) -> None:
+        """Mint USDC."""
+        self["SettlementToken"].send("mint", owner, usd * USDC)
+
     def fund(self, owner: str, usd: int) -> None:
         """Mint USDC to a trader, who lets the vault take it."""
-        if usd:
-            self["SettlementToken"].send("mint", owner, usd * USDC)
+        self.mint(owner, usd)
         self["SettlementToken"].send("approve", self["Vault"].address, MAX, sender=owner)
 
     def deposit(self, owner: str, usd: int) -> None:
@@ -103,7 +113,7 @@ class Curie:
         )
 
     def trade(self, owner: str, symbol: str, size: Wad, *, to_price: float | None = None) -> dict[str, Any]:
-        """Buy (size > 0) or sell (size < 0) exactly `size` of base, but stop at a pool price of `to_price`."""
+        """Buy (size > 0) or sell (size < 0) `size` of base; stop when the pool is at `to_price`."""
         return self["ClearingHouse"].send("openPosition", self.order(symbol, size, to_price), sender=owner)
 
     def order(self, symbol: str, size: Wad, to_price: float | None = None) -> dict[str, object]:
@@ -158,20 +168,39 @@ def deploy_curie(node: Node, markets: tuple[Market, ...]) -> Curie:
     return curie
 
 
+def attach_curie(node: Node, addresses: Mapping[str, str]) -> Curie:
+    """Work with contracts that were deployed before."""
+    curie = Curie(node)
+    for name, address in addresses.items():
+        curie.contracts[name] = Contract(node, address, _artifact(name))
+    return curie
+
+
+def _artifact(name: str) -> Artifact:
+    """Return what one of our names is an instance of; a market's contracts carry its symbol."""
+    if name == "SettlementToken":
+        return load("openzeppelin", "ERC20PresetMinterPauser")
+    if name == "UniswapV3Factory":
+        return load("uniswap", name)
+    for suffix, source, artifact in _PER_MARKET:
+        if name.endswith(suffix):
+            return load(source, artifact)
+    return load("curie", "BaseToken" if name.startswith("v") else name)
+
+
 def _tick(price: float, toward: Any) -> int:
     return int(toward(math.log(price) / math.log(_TICK) / _TICK_SPACING)) * _TICK_SPACING
 
 
 def _deploy_contracts(curie: Curie) -> None:
     node, contracts = curie.node, curie.contracts
-    preset = load("openzeppelin", "ERC20PresetMinterPauser")
-    usdc = deploy(node, preset, "USD Coin", "USDC")
+    usdc = deploy(node, _artifact("SettlementToken"), "USD Coin", "USDC")
     # the preset has 18 places and no way to change them
     slot, six = hex(_USDC_DECIMALS_SLOT), f"0x{6:064x}"
     node.rpc("anvil_setStorageAt", usdc.address, slot, six)
     contracts["SettlementToken"] = usdc
-    contracts["UniswapV3Factory"] = deploy(node, load("uniswap", "UniswapV3Factory"))
-    contracts["QuoteToken"] = _deploy_above_all(node, load("curie", "QuoteToken"))
+    contracts["UniswapV3Factory"] = deploy(node, _artifact("UniswapV3Factory"))
+    contracts["QuoteToken"] = _deploy_above_all(node, _artifact("QuoteToken"))
     for name in (
         "ClearingHouseConfig",
         "MarketRegistry",
@@ -184,7 +213,7 @@ def _deploy_contracts(curie: Curie) -> None:
         "ClearingHouse",
         "DelegateApproval",
     ):
-        contracts[name] = deploy(node, load("curie", name))
+        contracts[name] = deploy(node, _artifact(name))
 
 
 def _deploy_above_all(node: Node, artifact: Artifact) -> Contract:
@@ -243,10 +272,10 @@ def _wire(curie: Curie) -> None:
 def _list(curie: Curie, market: Market) -> None:
     """Deploy one market's oracle, base token and pool, and open it for trading."""
     node, contracts, symbol = curie.node, curie.contracts, market.symbol
-    aggregator = deploy(node, load("chainlink", "MockV3Aggregator"), 8, market.price * 10**8 // ONE)
-    feed = deploy(node, load("oracle", "ChainlinkPriceFeedV3"), aggregator.address, 40 * 60, 15 * 60)
-    dispatcher = deploy(node, load("oracle", "PriceFeedDispatcher"), feed.address)
-    base = deploy(node, load("curie", "BaseToken"))
+    aggregator = deploy(node, _artifact(f"{symbol}Aggregator"), 8, market.price * 10**8 // ONE)
+    feed = deploy(node, _artifact(f"{symbol}Feed"), aggregator.address, 40 * 60, 15 * 60)
+    dispatcher = deploy(node, _artifact(f"{symbol}Dispatcher"), feed.address)
+    base = deploy(node, _artifact(f"v{symbol}"))
     contracts[f"{symbol}Aggregator"], contracts[f"{symbol}Feed"] = aggregator, feed
     contracts[f"{symbol}Dispatcher"], contracts[f"v{symbol}"] = dispatcher, base
 
@@ -256,7 +285,7 @@ def _list(curie: Curie, market: Market) -> None:
     base.send("addWhitelist", house.address)
     factory.send("createPool", base.address, quote.address, _FEE)
     address = factory.call("getPool", base.address, quote.address, _FEE)
-    pool = contracts[f"{symbol}Pool"] = Contract(node, address, load("uniswap", "UniswapV3Pool"))
+    pool = contracts[f"{symbol}Pool"] = Contract(node, address, _artifact(f"{symbol}Pool"))
     base.send("addWhitelist", pool.address)
     quote.send("addWhitelist", pool.address)
     pool.send("initialize", int(math.sqrt(market.price / ONE) * 2**96))

@@ -235,6 +235,14 @@ def deploy_lyra(node: Node, spot: Wad) -> Lyra:
     return lyra
 
 
+def attach_lyra(node: Node, addresses: Mapping[str, str]) -> Lyra:
+    """Work with contracts that were deployed before. Raises `KeyError` when one has no address."""
+    lyra = Lyra(node)
+    for name, artifact, _ in _CONTRACTS:
+        lyra.contracts[name] = Contract(node, addresses[name], load("lyra", artifact))
+    return lyra
+
+
 def _key(symbol: str) -> bytes:
     """Return Synthetix's bytes32 form of a symbol."""
     return symbol.encode().ljust(32, b"\0")
