@@ -1,0 +1,130 @@
+"""The heartbeat: what the last cycle saw, so that health can be told without a chain or a key."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, delete, insert, select
+
+from keeper.model.snapshot import Gap
+from keeper.store import tables
+from keeper.store.engine import reading, writing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainBeat:
+    """A chain's head as the keeper saw it."""
+
+    chain_id: int
+    name: str
+    number: int
+    """Head."""
+
+    hash: str
+    pinned: int
+    """Block that the snapshot rests on."""
+
+    first_seen_s: float
+    """Wall clock at which this head was first seen: a frozen chain shows by its age. The store keeps
+    the earlier time for as long as the hash stays the same."""
+
+    endpoints: tuple[dict[str, Any], ...] = ()
+    """As health prints them; without credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileBeat:
+    """How one profile stands."""
+
+    name: str
+    health: float | None
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """The end of a cycle."""
+
+    cycle_id: str
+    plan_id: str | None
+    """None when the cycle failed before a plan."""
+
+    started_at_s: float
+    """Wall clock, as all times here except `chain_time_s`."""
+
+    finished_at_s: float
+    chain_time_s: int
+    failure: str = ""
+    """Kind and message of the error that ended the cycle; empty when it went well."""
+
+    gaps: tuple[Gap, ...] = ()
+    chains: tuple[ChainBeat, ...] = ()
+    profiles: tuple[ProfileBeat, ...] = ()
+    last_good_at_s: float | None = None
+    """End of the last cycle without a failure. Kept by the store; not read when a beat is written."""
+
+
+class Pulse:
+    """Writes and reads the heartbeat."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+
+    def beat(self, beat: Beat) -> None:
+        """Replace the heartbeat. A failed cycle keeps what is known of chains and profiles."""
+        with writing(self._engine, self._path) as connection:
+            good_s = connection.execute(select(tables.cycles.c.last_good_at_s)).scalar()
+            connection.execute(delete(tables.cycles))
+            row = {
+                "id": 1,
+                "cycle_id": beat.cycle_id,
+                "plan_id": beat.plan_id,
+                "started_at_s": beat.started_at_s,
+                "finished_at_s": beat.finished_at_s,
+                "last_good_at_s": good_s if beat.failure else beat.finished_at_s,
+                "chain_time_s": beat.chain_time_s,
+                "failure": beat.failure,
+                "gaps": [asdict(gap) for gap in beat.gaps],
+            }
+            connection.execute(insert(tables.cycles), [row])
+            if beat.chains:
+                _replace(connection, tables.heads, _first_seen(connection, beat.chains))
+            if beat.profiles:
+                _replace(connection, tables.profiles, [asdict(profile) for profile in beat.profiles])
+
+    def last(self) -> Beat | None:
+        """Return the heartbeat; None before the first cycle has ended."""
+        with reading(self._engine, self._path) as connection:
+            row = connection.execute(select(tables.cycles)).first()
+            if row is None:
+                return None
+            heads = connection.execute(select(tables.heads).order_by(tables.heads.c.chain_id)).all()
+            profiles = connection.execute(select(tables.profiles).order_by(tables.profiles.c.name)).all()
+        columns = {name: value for name, value in row._mapping.items() if name != "id"}
+        columns["gaps"] = tuple(Gap(**gap) for gap in columns["gaps"])
+        return Beat(
+            **columns,
+            chains=tuple(
+                ChainBeat(**{**head._mapping, "endpoints": tuple(head.endpoints)}) for head in heads
+            ),
+            profiles=tuple(ProfileBeat(**profile._mapping) for profile in profiles),
+        )
+
+
+def _first_seen(connection: Connection, chains: Sequence[ChainBeat]) -> list[dict[str, Any]]:
+    known = {(row.chain_id, row.hash): row.first_seen_s for row in connection.execute(select(tables.heads))}
+    return [
+        asdict(chain)
+        | {
+            "first_seen_s": known.get((chain.chain_id, chain.hash), chain.first_seen_s),
+            "endpoints": list(chain.endpoints),
+        }
+        for chain in chains
+    ]
+
+
+def _replace(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    connection.execute(delete(table))
+    connection.execute(insert(table), rows)

@@ -1,0 +1,185 @@
+"""The store: one file, one mode, one owner."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+from sqlalchemy import Engine, insert, select, update
+
+from keeper.protocols.adapter import Found
+from keeper.store import tables
+from keeper.store.engine import BUSY_S, connect, reading, writing
+from keeper.store.errors import StoreMissingError, StoreModeError, StoreUnreadableError
+from keeper.store.intents import Intents
+from keeper.store.migrate import require_current, upgrade
+from keeper.store.owner import Owner
+from keeper.store.pulse import Pulse
+
+Mode: TypeAlias = Literal["dry-run", "live"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Why nothing is sent, who said so, and since when (wall clock)."""
+
+    reason: str
+    by: str
+    at_s: float
+
+
+def _go_on(_boundary: str) -> None:
+    """Crash nowhere."""
+
+
+class Store:
+    """All that survives a crash."""
+
+    intents: Intents
+    pulse: Pulse
+
+    def __init__(
+        self,
+        engine: Engine,
+        path: Path,
+        owner: Owner | None,
+        *,
+        clock: Callable[[], float],
+        crash_at: Callable[[str], None],
+    ) -> None:
+        self.path = path
+        self.crash_at = crash_at
+        self._engine = engine
+        self._owner = owner
+        self._clock = clock
+        self.intents = Intents(engine, path, clock, crash_at)
+        self.pulse = Pulse(engine, path)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        mode: Mode,
+        *,
+        clock: Callable[[], float] = time.time,
+        crash_at: Callable[[str], None] = _go_on,
+        busy_s: float = BUSY_S,
+    ) -> Self:
+        """Own the store: create or migrate it, and keep every other keeper away until `close`.
+
+        `clock` is the wall clock. `crash_at` is called with the name of every state boundary: a test ends
+        the process there.
+
+        Raises `StoreBusyError`, `StoreModeError`, `StoreNewerError`, `StoreUnreadableError`,
+        `StoreLockedError`.
+        """
+        if not path.parent.is_dir():
+            raise StoreUnreadableError(path, f"the folder {path.parent} does not exist")
+        owner = Owner(path)
+        engine = connect(path, busy_s=busy_s)
+        try:
+            upgrade(engine, path)
+            store = cls(engine, path, owner, clock=clock, crash_at=crash_at)
+            store._claim(mode)
+        except BaseException:
+            engine.dispose()
+            owner.release()
+            raise
+        return store
+
+    @classmethod
+    def attach(cls, path: Path, *, clock: Callable[[], float] = time.time) -> Self:
+        """Look into a store beside its owner; also to halt and resume.
+
+        Raises `StoreMissingError`, `StoreNewerError`, `StoreOlderError`, `StoreUnreadableError`.
+        """
+        if not path.exists():
+            raise StoreMissingError(path)
+        if not os.access(path, os.R_OK):
+            raise StoreUnreadableError(path, "permission denied")
+        engine = connect(path)
+        try:
+            require_current(engine, path)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, path, None, clock=clock, crash_at=_go_on)
+
+    def close(self) -> None:
+        """Close the connections and give up ownership."""
+        self._engine.dispose()
+        if self._owner is not None:
+            self._owner.release()
+            self._owner = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that the store was made in."""
+        with reading(self._engine, self.path) as connection:
+            found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "mode"))
+            return "live" if found.scalar() == "live" else "dry-run"
+
+    def halt(self, reason: str, by: str) -> None:
+        """Stop all sending, from any process. An earlier halt keeps its reason."""
+        with writing(self._engine, self.path) as connection:
+            if connection.execute(_STANDING_HALT).first() is None:
+                row = {"reason": reason, "by": by, "at_s": self._clock()}
+                connection.execute(insert(tables.halts), [row])
+
+    def resume(self, by: str) -> Halt | None:
+        """Allow sending again. Returns the halt that this ends; None when there was none."""
+        with writing(self._engine, self.path) as connection:
+            found = connection.execute(_STANDING_HALT).first()
+            connection.execute(
+                update(tables.halts)
+                .where(tables.halts.c.resumed_at_s.is_(None))
+                .values(resumed_by=by, resumed_at_s=self._clock())
+            )
+        return None if found is None else Halt(reason=found.reason, by=found.by, at_s=found.at_s)
+
+    def halted(self) -> Halt | None:
+        """Return the standing halt; None when sending is allowed."""
+        with reading(self._engine, self.path) as connection:
+            found = connection.execute(_STANDING_HALT).first()
+        return None if found is None else Halt(reason=found.reason, by=found.by, at_s=found.at_s)
+
+    def found(self, venue: str) -> Found:
+        """Return the accounts of a venue found so far; nothing for a venue never read."""
+        query = select(tables.found).where(tables.found.c.venue == venue)
+        with reading(self._engine, self.path) as connection:
+            row = connection.execute(query).first()
+        return Found() if row is None else Found(keys=tuple(row._mapping["keys"]), next_block=row.next_block)
+
+    def save_found(self, venue: str, found: Found) -> None:
+        """Remember the accounts of a venue."""
+        row = {"keys": list(found.keys), "next_block": found.next_block}
+        with writing(self._engine, self.path) as connection:
+            changed = connection.execute(
+                update(tables.found).where(tables.found.c.venue == venue).values(**row)
+            )
+            if changed.rowcount == 0:
+                connection.execute(insert(tables.found), [{"venue": venue, **row}])
+
+    def _claim(self, mode: Mode) -> None:
+        with writing(self._engine, self.path) as connection:
+            found = connection.execute(
+                select(tables.meta.c.value).where(tables.meta.c.key == "mode")
+            ).scalar()
+            if found is None:
+                connection.execute(insert(tables.meta), [{"key": "mode", "value": mode}])
+            elif found != mode:
+                raise StoreModeError(self.path, found=found, wanted=mode)
+
+
+_STANDING_HALT = select(tables.halts).where(tables.halts.c.resumed_at_s.is_(None)).order_by(tables.halts.c.id)

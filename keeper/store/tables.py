@@ -1,0 +1,187 @@
+"""The tables. `migrations` creates them; a test proves that both say the same."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+
+class Exact(TypeDecorator[int]):
+    """An integer of any size, as decimal text."""
+
+    impl = String(80)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        """Write the integer in full."""
+        return None if value is None else str(int(value))
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
+        """Read it back."""
+        return None if value is None else int(value)
+
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=_NAMES)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("action_id", String(64), nullable=False, index=True),
+    Column("episode", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("cycle_id", String(64), nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("sender", String(42), nullable=False),
+    Column("to", String(42), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("value", Exact, nullable=False),
+    Column("gas", BigInteger, nullable=False),
+    Column("max_fee", Exact, nullable=False),
+    Column("valid_until_block", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("nonce", BigInteger),
+    Column("tx_hash", String(66)),
+    Column("block_number", BigInteger),
+    Column("block_hash", String(66)),
+    Column("block_time_s", BigInteger),
+    Column("success", Boolean),
+    Column("gas_used", BigInteger),
+    Column("fee", Exact),
+    Column("simulation", JSON),
+    Column("planned_at_s", Float, nullable=False),
+    Column("changed_at_s", Float, nullable=False),
+    Index("ix_intents_kind_subject", "kind", "subject"),
+    Index(
+        "uq_intents_lane_nonce",
+        "chain_id",
+        "sender",
+        "nonce",
+        unique=True,
+        sqlite_where=text("state != 'dropped'"),
+        postgresql_where=text("state != 'dropped'"),
+    ),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("intent_id", String(64), ForeignKey("intents.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("nonce", BigInteger, nullable=False),
+    Column("cancels", Boolean, nullable=False),
+    Column("tx_hash", String(66), nullable=False, index=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("gas", BigInteger, nullable=False),
+    Column("fee_per_gas", Exact, nullable=False),
+    Column("priority_per_gas", Exact),
+    Column("signed_at_s", Float, nullable=False, index=True),
+    Column("signed_at_block", BigInteger, nullable=False),
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("intent_id", String(64), ForeignKey("intents.id"), nullable=False, index=True),
+    Column("before", String(16)),
+    Column("after", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("tx_hash", String(66)),
+    Column("block_number", BigInteger),
+    Column("at_s", Float, nullable=False),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", String(42), primary_key=True),
+    Column("next_nonce", BigInteger, nullable=False),
+)
+
+halts = Table(
+    "halts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("reason", Text, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("at_s", Float, nullable=False),
+    Column("resumed_by", String(64)),
+    Column("resumed_at_s", Float),
+)
+
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cycle_id", String(64), nullable=False),
+    Column("plan_id", String(64)),
+    Column("started_at_s", Float, nullable=False),
+    Column("finished_at_s", Float, nullable=False),
+    Column("last_good_at_s", Float),
+    Column("chain_time_s", BigInteger, nullable=False),
+    Column("failure", Text, nullable=False),
+    Column("gaps", JSON, nullable=False),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(66), nullable=False),
+    Column("pinned", BigInteger, nullable=False),
+    Column("first_seen_s", Float, nullable=False),
+    Column("endpoints", JSON, nullable=False),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("health", Float),
+    Column("step", String(32), nullable=False),
+)
+
+found = Table(
+    "found",
+    metadata,
+    Column("venue", String(200), primary_key=True),
+    Column("next_block", BigInteger, nullable=False),
+    Column("keys", JSON, nullable=False),
+)
