@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,12 +61,19 @@ class Status:
         return all(node.running and node.head is not None for node in self.nodes)
 
 
-def up(folder: Path, *, ports: Mapping[str, int] | None = None, on_step: OnStep | None = None) -> Deployment:
+def up(
+    folder: Path,
+    *,
+    ports: Mapping[str, int] | None = None,
+    on_step: OnStep | None = None,
+    on_fetch: packages.Progress | None = None,
+) -> Deployment:
     """Start both chains, set the market up, write the files, and leave the nodes running.
 
     The nodes survive this process and its terminal; a block comes every `BLOCK_S`. `ports` names a port by
     chain, else free ones are taken. `folder` then holds `deployment.json`, `keeper.toml`, the signer's
-    keystore and password, and a log per node. Nothing is left running when it fails.
+    keystore and password, and a log per node. A store and a journal of earlier chains are moved to
+    `previous`. Nothing is left running when it fails.
 
     Raises `AlreadyUpError`, `PortTakenError`, `NodeStartError`, and what fetching packages raises.
     """
@@ -74,17 +82,19 @@ def up(folder: Path, *, ports: Mapping[str, int] | None = None, on_step: OnStep 
     with _exclusive(folder):
         if any(is_running(process) for process in _processes(folder).values()):
             raise AlreadyUpError(folder, "a devnet is running")
+        packages.ensure(on_fetch)
         _forget(folder)
-        packages.ensure()
+        _set_aside(folder)
         nodes = start_nodes(folder, ports=ports, survive=True)
         try:
+            _remember(folder, nodes)  # before the long part: `down` ends them whatever happens to us
             world, deployment = _set_up(folder, nodes, on_step)
             mine_every(world, BLOCK_S)
             world.close()
-            _remember(folder, nodes)
         except BaseException:
             for anvil in nodes:
                 anvil.stop()
+            _forget(folder)
             raise
         for anvil in nodes:
             anvil.release()
@@ -109,8 +119,8 @@ def down(folder: Path) -> tuple[str, ...]:
 def status(folder: Path) -> Status:
     """Return how the devnet of this folder is. Raises `NotUpError` when nothing was started here."""
     folder = folder.resolve()
-    processes = _processes(folder)
     deployment = read(folder)
+    processes = _processes(folder)
     nodes: list[NodeStatus] = []
     for chain in deployment.chains:
         process = processes[chain.name]
@@ -140,14 +150,16 @@ def read(folder: Path) -> Deployment:
 
 
 @contextlib.contextmanager
-def temporary(folder: Path, *, on_step: OnStep | None = None) -> Iterator[tuple[World, Deployment]]:
+def temporary(
+    folder: Path, *, on_step: OnStep | None = None, on_fetch: packages.Progress | None = None
+) -> Iterator[tuple[World, Deployment]]:
     """Give a fresh devnet for the length of a `with` block: a block per transaction, nodes that die with us.
 
     Raises as `up`.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    packages.ensure()
+    packages.ensure(on_fetch)
     nodes = start_nodes(folder)
     try:
         yield _set_up(folder, nodes, on_step)
@@ -218,6 +230,18 @@ def _remember(folder: Path, nodes: tuple[Anvil, ...]) -> None:
 
 def _forget(folder: Path) -> None:
     (folder / _PROCESSES).unlink(missing_ok=True)
+    (folder / _DEPLOYMENT).unlink(missing_ok=True)
+
+
+def _set_aside(folder: Path) -> None:
+    """Move away what a keeper recorded about chains that are gone: it would take the new ones for them."""
+    found = [*folder.glob("keeper.sqlite*"), *folder.glob("journal.jsonl*")]
+    if found:
+        previous = folder / "previous"
+        shutil.rmtree(previous, ignore_errors=True)
+        previous.mkdir()
+        for path in found:
+            path.rename(previous / path.name)
 
 
 def _processes(folder: Path) -> dict[str, Identity]:

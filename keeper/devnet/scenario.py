@@ -160,7 +160,7 @@ def seed_lyra(lyra: Lyra) -> None:
     """Give the pool liquidity, list the boards, and open every position of `OPTIONS`."""
     node, who = lyra.node, addresses(lyra.node)
     node.set_next_time(_LYRA_FROM_S)
-    lyra.deposit(who["maker"], Wad(5_000_000 * ONE))
+    lyra.deposit(who["maker"], Wad(20_000_000 * ONE))
     lyra["ShortPoolHedger"].send("openShortAccount")
     for board in BOARDS:
         lyra.list_board(board)
