@@ -20,7 +20,8 @@ from keeper.devnet.node import Node
 from keeper.devnet.processes import Identity, end, identify, is_running
 from keeper.devnet.settings import config_text
 from keeper.devnet.world import STEPS as BUILD_STEPS
-from keeper.devnet.world import OnStep, World, build, start_nodes
+from keeper.devnet.world import OnStep, World, attach, build, start_nodes
+from keeper.model.units import Wad
 
 BLOCK_S: Final = 2
 """Chain time and wall time between two blocks once a devnet is up."""
@@ -166,6 +167,21 @@ def temporary(
     finally:
         for anvil in nodes:
             anvil.stop()
+
+
+def move(folder: Path, prices: Mapping[str, Wad]) -> int:
+    """Bring `ETH` and `BTC` to `prices`, USD, on the devnet that is up in this folder; return the chain time.
+
+    Also the way to give its oracles fresh answers, which nobody else does. Raises `NotUpError`, `RevertError`
+    where a price is out of the reach of the venue's limits.
+    """
+    world = attach(read(folder))
+    mine_every(world, 0)  # steps of the walk are timed by the block
+    try:
+        return world.move_market(prices)
+    finally:
+        mine_every(world, BLOCK_S)
+        world.close()
 
 
 def mine_every(world: World, seconds: int) -> None:

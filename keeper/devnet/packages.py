@@ -76,8 +76,9 @@ class Package:
         return "\n".join((str(self), self.integrity, *_KEEP.get(self.name, ()), ""))
 
 
-def read_lock(path: Path = LOCK) -> tuple[Package, ...]:
+def read_lock(path: Path | None = None) -> tuple[Package, ...]:
     """Return the packages of the lock, in its order. Raises `DevnetError` for a line that is not one."""
+    path = path or LOCK
     found: list[Package] = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if not line.strip() or line.startswith("#"):

@@ -89,7 +89,7 @@ BOARDS: Final = (
 
 OPTIONS: Final = (
     # what the desk holds
-    OptionLine("desk", OptionType.SHORT_CALL_QUOTE, 5, 24, 150),
+    OptionLine("desk", OptionType.SHORT_CALL_QUOTE, 5, 36, 160),
     OptionLine("desk", OptionType.SHORT_CALL_BASE, 9, 4, 170),
     OptionLine("desk", OptionType.SHORT_PUT_QUOTE, 1, 10, 122),  # 1.02 after the move: top up
     OptionLine("desk", OptionType.SHORT_PUT_QUOTE, 7, 8, 130),  # 1.14 after the move: margin call
@@ -124,7 +124,7 @@ DEPOSITS_USD: Final[Mapping[str, int]] = {
 """Into Curie's vault."""
 
 PERPS: Final = (
-    PerpLine("desk", "ETH", 900),
+    PerpLine("desk", "ETH", 700),
     PerpLine("iris", "ETH", 2_000),
     PerpLine("iris", "BTC", -60),
     PerpLine("jack", "ETH", -2_500),
@@ -137,7 +137,7 @@ PERPS: Final = (
 )
 
 _DESK_WALLET_USD: Final = 100_000
-_DESK_WALLET_ETH: Final = 20
+_DESK_WALLET_ETH: Final = 10
 
 READY_S: Final = GENESIS_S + 4 * 3_600
 """Time of both heads when the market is set up."""

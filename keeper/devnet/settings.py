@@ -96,6 +96,10 @@ owner = "{deployment.signer}"
 band = {band}
 max_trade = 100.0"""
     yield """
+[policy.staleness]          # the oracles here answer when the market is moved, and not in between
+max_quote_age_s = 2_592_000
+max_surface_age_s = 2_592_000
+
 [policy.top_up]
 max_usd = 100_000.0
 
