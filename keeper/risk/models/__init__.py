@@ -4,7 +4,7 @@ A new model is one new file and one line in `_MODULES`. The file holds frozen da
 parameters, its case and its result, two readers from JSON, one pure function, and
 
     MODEL = Model(
-        name="span", summary="...", units={"im": "USD"},
+        name="span", summary="...", units={"im": "USD"}, reading="...",
         params=params,            # Record -> parameters
         case=case,                # id, Record -> case
         requirement=margin,       # parameters, case -> result, a frozen dataclass with an `id`

@@ -63,6 +63,7 @@ MODEL: Final = Model(
     name="black76",
     summary="Option prices and deltas, Black-76 with Derive's conventions at the edges",
     units={"call": "quote", "put": "quote", "call_delta": "base"},
+    reading="prices in the currency of the forward, call_delta to the forward",
     params=params,
     case=case,
     requirement=prices,

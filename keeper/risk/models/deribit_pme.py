@@ -25,9 +25,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtr
 
 from keeper.model.errors import DataError, UnfitValueError
+from keeper.risk.black76 import greeks, price
 from keeper.risk.inputs import Floats
 from keeper.risk.models.fields import FieldError, Record
 from keeper.risk.models.model import Model, finite
@@ -357,34 +357,19 @@ def _profit(leg: Leg, moves: Floats, vols: Floats, *, inverse: bool) -> Floats:
     """Return the leg's profit in settlement currency at relative moves of its forward and at vols."""
     if not leg.right:
         return leg.size * moves / (1.0 + moves) if inverse else leg.size * leg.forward * moves
+    years, call = (leg.days or 0.0) / _YEAR_DAYS, leg.right == "C"
     forward = leg.forward * (1.0 + moves)
-    now = _black76(leg, np.array([leg.forward]), np.array([leg.vol]))
-    then = _black76(leg, forward, vols)
+    now = price(leg.forward, leg.strike, years, leg.vol, call=call)
+    then = price(forward, leg.strike, years, vols, call=call)
     return leg.size * (then / forward - now / leg.forward if inverse else then - now)
-
-
-def _black76(leg: Leg, forward: Floats, vol: Floats) -> Floats:
-    """Return undiscounted option values in USD, intrinsic where there is no time or no vol left."""
-    sign = 1.0 if leg.right == "C" else -1.0
-    sd = vol * math.sqrt((leg.days or 0.0) / _YEAR_DAYS)
-    live = sd > 0.0
-    safe = np.where(live, sd, 1.0)
-    d1 = np.log(forward / leg.strike) / safe + safe / 2.0
-    value = sign * (forward * ndtr(sign * d1) - leg.strike * ndtr(sign * (d1 - safe)))
-    return np.where(live, value, np.maximum(0.0, sign * (forward - leg.strike)))
 
 
 def _delta(leg: Leg) -> float:
     """Return the leg's delta to its forward, in units of the underlying."""
     if not leg.right:
         return leg.size
-    call = leg.right == "C"
-    sd = leg.vol * math.sqrt((leg.days or 0.0) / _YEAR_DAYS)
-    if sd > 0.0:
-        n1 = float(ndtr(math.log(leg.forward / leg.strike) / sd + sd / 2.0))
-    else:
-        n1 = float(leg.forward > leg.strike)
-    return leg.size * (n1 if call else n1 - 1.0)
+    years = (leg.days or 0.0) / _YEAR_DAYS
+    return leg.size * float(greeks(leg.forward, leg.strike, years, leg.vol, call=leg.right == "C").delta)
 
 
 def _leg(name: str, size: float, record: Record, at_ms: int) -> Leg:
@@ -501,6 +486,7 @@ MODEL: Final = Model(
         "delta_shock": "settle",
         "risk_matrix": "settle",
     },
+    reading="im and mm are requirements in the settlement currency, rounded to 9 decimals as the venue does",
     params=params,
     case=case,
     requirement=margin,

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from keeper.risk.models.derive_portfolio import (
+    READING,
     UNITS,
     BasisParams,
     OracleParams,
@@ -125,6 +126,7 @@ MODEL: Final = Model(
     name="derive-pmrm-1",
     summary="Derive portfolio margin, first version: one underlying, scenario grid, base collateral",
     units=UNITS,
+    reading=READING,
     params=params,
     case=portfolio,
     requirement=margin,

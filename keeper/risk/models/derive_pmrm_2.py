@@ -21,6 +21,7 @@ import numpy as np
 
 from keeper.risk.inputs import Floats
 from keeper.risk.models.derive_portfolio import (
+    READING,
     UNITS,
     BasisParams,
     OracleParams,
@@ -275,6 +276,7 @@ MODEL: Final = Model(
     name="derive-pmrm-2",
     summary="Derive portfolio margin, second version: several collaterals, dampened tails, skew scenarios",
     units=UNITS,
+    reading=READING,
     params=params,
     case=portfolio,
     requirement=margin,

@@ -28,6 +28,7 @@ UNITS: Final[Mapping[str, str]] = {
     "worst_im": "scenario",
     "worst_mm": "scenario",
 }
+READING: Final = "im and mm are margin balances, 0 or more is healthy; mtm includes cash"
 _MONTH_S: Final = 30 * 86_400
 
 

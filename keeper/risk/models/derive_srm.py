@@ -341,6 +341,7 @@ MODEL: Final = Model(
     name="derive-srm",
     summary="Derive standard margin: several markets, isolated option margins, no netting",
     units={"im": "quote", "mm": "quote", "mtm": "quote"},
+    reading="im and mm are margin balances, 0 or more is healthy; mtm includes cash",
     params=params,
     case=account,
     requirement=margin,

@@ -51,6 +51,9 @@ class Model(Generic[Params, Case, ResultT]):
     units: Mapping[str, str]
     """Fields of the result that a table shows, in order, and the unit of each."""
 
+    reading: str
+    """How the signs are meant, one line for people."""
+
     params: Callable[[Record], Params]
     """Read the parameters from a document, or from a case that brings its own."""
 

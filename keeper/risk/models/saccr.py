@@ -402,6 +402,7 @@ MODEL: Final = Model(
     name="saccr",
     summary="Exposure at default of a bilateral netting set (Basel SA-CCR)",
     units={"ead": "trade ccy", "rc": "trade ccy", "multiplier": "", "addon": "trade ccy"},
+    reading="ead = 1.4 (rc + multiplier addon), in the currency of the trades",
     params=params,
     case=case,
     requirement=exposure,
