@@ -34,6 +34,7 @@ LOCK: Final = Path(__file__).with_name("packages.lock")
 
 _ANVIL: Final = "@foundry-rs/anvil-"
 _AT_ONCE: Final = 3
+_FETCHING: Final = ".fetch-"
 _STAMP: Final = ".verified"
 _TIMEOUT_S: Final = 600
 _UNREACHABLE: Final = frozenset(
@@ -87,9 +88,7 @@ def read_lock(path: Path | None = None) -> tuple[Package, ...]:
             case [name, version, size, integrity] if size.isdecimal() and integrity.startswith("sha512-"):
                 found.append(Package(name=name, version=version, size_bytes=int(size), integrity=integrity))
             case _:
-                raise DevnetError(
-                    f"{path} line {number} is not `name version bytes sha512-...`: restore the file"
-                )
+                raise DevnetError(f"{path}:{number} is not `name version bytes sha512-...`: restore it")
     return tuple(found)
 
 
@@ -163,6 +162,8 @@ def ensure(on_progress: Progress | None = None) -> None:
         wanted = missing()
         if not wanted:
             return
+        for abandoned in cache.glob(f"{_FETCHING}*"):  # by one that was killed: we hold the lock
+            shutil.rmtree(abandoned)
         npm = npm_command(str(wanted[0]))
         total = sum(p.size_bytes for p in wanted)
         done = 0
@@ -190,7 +191,7 @@ def npm_command(package: str = "packages") -> str:
 
 def _install(npm: str, cache: Path, package: Package) -> Package:
     target = _folder(cache, package)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as name:
+    with tempfile.TemporaryDirectory(dir=cache, prefix=_FETCHING) as name:
         work = Path(name)
         archive = _pack(npm, work, package)
         verify(archive, package)
