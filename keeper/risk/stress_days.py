@@ -96,7 +96,7 @@ LIBRARY: Final = (
     StressDay(
         name="2024-05-20",
         what="rally on fund approval: ETH +19.2 %, BTC +7.8 %, for short books",
-        before={"BTC": Level(spot_usd=66261.62), "ETH": Level(spot_usd=3071.2)},
+        before={"BTC": Level(spot_usd=66261.62), "ETH": Level(spot_usd=3071.19)},
         after={"BTC": Level(spot_usd=71432.17), "ETH": Level(spot_usd=3661.78)},
         source=f"closes of 19 and 20 May 2024. {_DAILY_BOTH}",
     ),
