@@ -10,7 +10,7 @@ import numpy as np
 
 from keeper.risk.models.derive_black76 import option_prices
 from keeper.risk.models.fields import Record
-from keeper.risk.models.model import Model, finite
+from keeper.risk.models.model import OVERFLOW, Model, finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,7 @@ def case(id_: str, record: Record) -> Quote:
     )
 
 
+@OVERFLOW
 def prices(_: None, quote: Quote) -> PriceResult:
     """Return call, put and call delta. Raises `NoFiniteMarginError` where they overflow."""
     numbers = (quote.seconds, quote.vol, quote.forward, quote.strike, quote.discount)

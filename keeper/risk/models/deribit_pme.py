@@ -30,7 +30,7 @@ from keeper.model.errors import DataError, UnfitValueError
 from keeper.risk.black76 import greeks, price
 from keeper.risk.inputs import Floats
 from keeper.risk.models.fields import FieldError, Record
-from keeper.risk.models.model import Model, finite
+from keeper.risk.models.model import OVERFLOW, Model, finite
 
 EXTENDED_MOVES: Final[tuple[float, ...]] = (-0.66, -0.33, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 """Published with the model, not part of its parameters; `extended_moves` in the parameters replaces them."""
@@ -224,6 +224,7 @@ def case(id_: str, record: Record) -> Case:
     return Case(id=id_, inverse=contract == "inverse", index=by_pair, legs=legs, **own)
 
 
+@OVERFLOW
 def margin(p: Params, held: Case) -> PmeResult:
     """Return initial and maintenance requirement of one portfolio, with every part.
 

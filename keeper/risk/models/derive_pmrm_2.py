@@ -46,7 +46,7 @@ from keeper.risk.models.derive_portfolio import (
     worst,
 )
 from keeper.risk.models.fields import FieldError, Record
-from keeper.risk.models.model import MarginResult, Model, finite
+from keeper.risk.models.model import OVERFLOW, MarginResult, Model, finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +147,7 @@ def params(document: Record) -> Params:
     )
 
 
+@OVERFLOW
 def margin(p: Params, book: Portfolio) -> MarginResult:
     """Return initial and maintenance margin of one portfolio, by the formulas above.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from keeper.risk.models.derive_black76 import option_prices
 from keeper.risk.models.fields import FieldError, Record
-from keeper.risk.models.model import MarginResult, Model, finite
+from keeper.risk.models.model import OVERFLOW, MarginResult, Model, finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +175,7 @@ def account(id_: str, case: Record) -> Account:
     return loaded
 
 
+@OVERFLOW
 def margin(p: Params, held: Account) -> MarginResult:
     """Return initial and maintenance margin of one account, by the rules of this module.
 

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
+
+import numpy as np
 
 from keeper.model.errors import DataError
 from keeper.risk.models.fields import Record
@@ -87,6 +89,10 @@ class MarginResult:
 
     scenario_pnl: tuple[float, ...]
     """Profit per scenario, in the order of the parameters."""
+
+
+OVERFLOW: Final = np.errstate(over="ignore", divide="ignore", invalid="ignore")
+"""Decorates a model's function, whose last step is `finite`: one error instead of several warnings."""
 
 
 def finite(result: ResultT) -> ResultT:
