@@ -61,6 +61,8 @@ class Entry:
     read: Decoder
     """Decodes outputs of a function, inputs of an error, data of an event."""
 
+    changes_state: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Abi:
@@ -140,7 +142,8 @@ def _entry(item: Mapping[str, Any]) -> Entry:
     # A library's function hashes its struct names, which the canonical types do not show.
     given = item.get("selector")
     chosen = bytes.fromhex(given.removeprefix("0x")) if given else digest[:4]
-    return Entry(name, signature, inputs, outputs, chosen, Decoder(outputs))
+    changes = item.get("stateMutability", "view") not in ("view", "pure")
+    return Entry(name, signature, inputs, outputs, chosen, Decoder(outputs), changes)
 
 
 def function(contract: str, fn: str) -> Entry:

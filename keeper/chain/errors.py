@@ -2,6 +2,7 @@
 
 * TransientError
   * NodeUnreachable          no endpoint of the chain gives a usable answer now
+    * RateLimited            an endpoint asks for patience
   * PinnedBlockGone          a reorg, or a node without that state, took the block all reads rest on
 * DataError
   * NodeRefused              the node answered the request with an error
@@ -15,6 +16,7 @@
     * InsufficientFunds      the sender cannot pay for it
 * ConfigError
   * WrongChain               an endpoint serves another chain
+  * EndpointUnfit            an endpoint's URL is not one
   * MulticallMissing         nothing answers at the configured Multicall3 address
   * AbiMissing               no such ABI, function, event or error
 
@@ -37,9 +39,20 @@ class NodeUnreachable(TransientError):  # noqa: N818 - named for what is the mat
     """One per endpoint: host and what it did."""
 
     def __init__(self, chain: str, reasons: Sequence[str]) -> None:
-        super().__init__(f"{chain}: no endpoint answers: {'; '.join(reasons) or 'none is configured'}")
+        super().__init__(f"{chain}: {'; '.join(reasons) or 'no endpoint is configured'}")
         self.chain = chain
         self.reasons = tuple(reasons)
+
+
+class RateLimited(NodeUnreachable):
+    """An endpoint answers that it was asked too often."""
+
+    retry_after_s: float | None
+    """How long it wants to be left alone; None where it does not say."""
+
+    def __init__(self, host: str, reason: str, retry_after_s: float | None) -> None:
+        super().__init__(host, (reason,))
+        self.retry_after_s = retry_after_s
 
 
 class PinnedBlockGone(TransientError):  # noqa: N818
@@ -115,6 +128,13 @@ class WrongChain(ConfigError):  # noqa: N818
         self.host = host
         self.expected = expected
         self.found = found
+
+
+class EndpointUnfit(ConfigError):  # noqa: N818
+    """An endpoint's URL cannot be used."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(f"endpoint {shown}: expected http://host[:port][/path] or https://...")
 
 
 class MulticallMissing(ConfigError):  # noqa: N818

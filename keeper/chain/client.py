@@ -1,0 +1,353 @@
+"""One chain, as the rest of the keeper sees it: pinned reads, simulations, the fate of transactions."""
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+from eth_utils.crypto import keccak
+
+from keeper.chain.abi import Revert
+from keeper.chain.calls import CallReader
+from keeper.chain.endpoint import Endpoint
+from keeper.chain.errors import AbiMismatch, MulticallMissing, NodeRefused, NodeUnreachable
+from keeper.chain.logs import LogReader
+from keeper.chain.multicall import GET_CHAIN_ID, MULTICALL3
+from keeper.chain.pinned import PinnedCalls
+from keeper.chain.pool import NodePool
+from keeper.chain.refusals import not_taken
+from keeper.chain.simulation import Explain, Simulator
+from keeper.chain.transactions import Fees, Receipt, Tx, price_of, receipt_of
+from keeper.model.errors import DataError
+from keeper.model.intent import Simulation
+from keeper.model.reads import Address, Call, Failed, Logs, Read, Reads
+from keeper.model.snapshot import BlockRef
+from keeper.model.units import NO_WEI, Wei
+
+T = TypeVar("T")
+
+_HISTORY_BLOCKS: Final = 5
+_UNREADABLE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading a malformed JSON answer raises."""
+
+
+class ChainClient:
+    """Speaks to the nodes of one chain. One caller at a time per instance; chains run side by side."""
+
+    chain_id: int
+    name: str
+    multicall: Address
+    confirmations: int
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        chain_id: int,
+        endpoints: Sequence[str],
+        confirmations: int = 0,
+        call_gas: int = 50_000_000,
+        log_blocks: int = 10_000,
+        timeout_s: float = 20.0,
+        multicall: Address = MULTICALL3,
+    ) -> None:
+        """Prepare the client; no request is made. Raises `EndpointUnfit` for a URL that is none."""
+        self.chain_id = chain_id
+        self.name = name
+        self.multicall = multicall
+        self.confirmations = confirmations
+        seats = [Endpoint(url, timeout_s=timeout_s) for url in endpoints]
+        self._pool = NodePool(name, chain_id, seats, timeout_s=timeout_s)
+        self._pinned = PinnedCalls(self._pool, chain_id)
+        self._calls = CallReader(
+            self._pool, self._pinned, name=name, chain_id=chain_id, multicall=multicall, call_gas=call_gas
+        )
+        self._logs = LogReader(self._pool, self._pinned, widest_range=log_blocks)
+        self._simulator = Simulator(self._pool, multicall=multicall, call_gas=call_gas)
+
+    @classmethod
+    def connect(
+        cls,
+        *,
+        name: str,
+        chain_id: int,
+        endpoints: Sequence[str],
+        confirmations: int = 0,
+        call_gas: int = 50_000_000,
+        log_blocks: int = 10_000,
+        timeout_s: float = 20.0,
+        multicall: Address = MULTICALL3,
+    ) -> "ChainClient":
+        """Return a client whose endpoints were asked for their chain id, and Multicall3 for an answer.
+
+        Raises `WrongChain`, `MulticallMissing`, `EndpointUnfit`; `NodeUnreachable` when nobody answers.
+        """
+        client = cls(
+            name=name,
+            chain_id=chain_id,
+            endpoints=endpoints,
+            confirmations=confirmations,
+            call_gas=call_gas,
+            log_blocks=log_blocks,
+            timeout_s=timeout_s,
+            multicall=multicall,
+        )
+        client.verify()
+        return client
+
+    def verify(self) -> None:
+        """Ask every endpoint for its chain id, and Multicall3 for an answer. Raises as `connect` does."""
+        self._pool.connect()
+        call = {"to": self.multicall, "data": "0x" + GET_CHAIN_ID.hex(), "gas": hex(100_000)}
+        try:
+            answer = self._pool.request("eth_call", [call, "latest"])
+        except NodeRefused:
+            answer = "0x"
+        if answer != f"0x{self.chain_id:064x}":
+            raise MulticallMissing(self.name, self.chain_id, self.multicall)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests made so far."""
+        return self._pool.requests
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Scheme and host of every endpoint, in order of preference."""
+        return self._pool.hosts
+
+    # Blocks
+
+    def head(self) -> BlockRef:
+        """Return the latest block. Raises `NodeUnreachable`."""
+        block = self._block("latest")
+        if block is None:
+            raise NodeUnreachable(self.name, (f"{self._pool.current} has no block",))
+        return block
+
+    def block(self, number: int) -> BlockRef | None:
+        """Return a block of the chain, None where the chain does not reach so far."""
+        return self._block(hex(number))
+
+    def pin(self) -> BlockRef:
+        """Return the block that a cycle reads at: `confirmations` below the head, or the first block.
+
+        Endpoints that lag their peers are set aside before. Raises `NodeUnreachable`.
+        """
+        self._pool.set_laggards_aside()
+        head = self.head()
+        if self.confirmations == 0:
+            return head
+        block = self.block(max(0, head.number - self.confirmations))
+        if block is None:
+            raise NodeUnreachable(self.name, (f"{self._pool.current} lacks a block below its head",))
+        return block
+
+    def require_canonical(self, at: BlockRef) -> None:
+        """Raise `PinnedBlockGone` unless `at` is still on the chain."""
+        self._pinned.require_canonical(at)
+
+    def _block(self, tag: str) -> BlockRef | None:
+        raw = self._pool.request("eth_getBlockByNumber", [tag, False])
+        if raw is None:
+            return None
+        try:
+            return BlockRef(
+                chain_id=self.chain_id,
+                number=int(raw["number"], 16),
+                hash=str(raw["hash"]),
+                parent_hash=str(raw["parentHash"]),
+                timestamp_s=int(raw["timestamp"], 16),
+            )
+        except _UNREADABLE:
+            raise self._unreadable("eth_getBlockByNumber") from None
+
+    # Reads
+
+    def run(self, reads: Reads[T], at: BlockRef) -> T:
+        """Drive a generator of reads to its end, every list of reads answered at block `at`.
+
+        The block is proven to be on the chain still once all is read. Raises what the generator raises,
+        `PinnedBlockGone`, `NodeUnreachable`, `MulticallMissing`, `AbiMissing`.
+        """
+        (result,) = self.run_all([reads], at)
+        if isinstance(result, DataError):
+            raise result
+        return result
+
+    def run_all(self, generators: Sequence[Reads[T]], at: BlockRef) -> list[T | DataError]:
+        """Drive several generators side by side, each round of all of them in shared multicalls.
+
+        One that raises a `DataError` ends alone: the error takes the place of its result.
+        Raises as `run` does, otherwise.
+        """
+        results: list[T | DataError | None] = [None] * len(generators)
+        sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(generators)))
+        try:
+            while sent:
+                asked: dict[int, Sequence[Read]] = {}
+                for i, answers in sent.items():
+                    try:
+                        # None starts a generator, as next() does.
+                        asked[i] = generators[i].send(answers)  # type: ignore[arg-type]
+                    except StopIteration as done:
+                        results[i] = done.value
+                    except DataError as problem:
+                        results[i] = problem
+                flat = self.answer([read for reads in asked.values() for read in reads], at)
+                sent = {}
+                for i, reads in asked.items():
+                    sent[i], flat = flat[: len(reads)], flat[len(reads) :]
+        finally:
+            for generator in generators:
+                generator.close()
+        self._pinned.require_canonical(at)
+        return results  # type: ignore[return-value]
+
+    def answer(self, reads: Sequence[Read], at: BlockRef) -> list[Any]:
+        """Answer one list of reads at block `at`. Raises as `run` does."""
+        answers: list[Any] = [None] * len(reads)
+        calls = [(i, read) for i, read in enumerate(reads) if isinstance(read, Call)]
+        decoded = self._calls.answer([call for _, call in calls], at)
+        for (i, _), answer in zip(calls, decoded, strict=True):
+            answers[i] = answer
+        for i, read in enumerate(reads):
+            if isinstance(read, Logs):
+                answers[i] = self._logs.answer(read, at)
+            elif not isinstance(read, Call):
+                answers[i] = Failed(f"{read.venue} {read.method}", "a chain answers calls and logs only")
+        return answers
+
+    def native(self, address: Address) -> Wei:
+        """Return what an address holds of the native coin at the head."""
+        return Wei(self._number("eth_getBalance", [address, "latest"]))
+
+    def code(self, address: Address) -> bytes:
+        """Return the code at an address at the head, empty where there is none."""
+        raw = self._pool.request("eth_getCode", [address, "latest"])
+        try:
+            return bytes.fromhex(raw[2:])
+        except _UNREADABLE:
+            raise self._unreadable("eth_getCode") from None
+
+    def gas_price(self, at: BlockRef) -> Wei:
+        """Return what a unit of gas cost around block `at`, a function of the chain up to it only.
+
+        See `transactions.price_of`. On a chain without a fee history, the node's own price now.
+        Raises `NodeUnreachable`, `NodeRefused`.
+        """
+        try:
+            return price_of(
+                self._pool.request("eth_feeHistory", [hex(_HISTORY_BLOCKS), hex(at.number), [50]])
+            )
+        except (NodeRefused, *_UNREADABLE):
+            return Wei(self._number("eth_gasPrice", []))
+
+    # Transactions
+
+    def simulate(
+        self,
+        *,
+        sender: Address,
+        to: Address,
+        data: str,
+        value: Wei = NO_WEI,
+        abis: Sequence[str] = (),
+        explain: Explain | None = None,
+    ) -> Simulation:
+        """Run a transaction at the head, then estimate its gas.
+
+        `explain` is `Adapter.meaning`: it words the revert and says whether it is benign.
+        Raises `NodeUnreachable`.
+        """
+        return self._simulator.simulate(sender, Tx(to=to, data=data, value=value, abis=tuple(abis)), explain)
+
+    def simulate_bundle(
+        self, sender: Address, txs: Sequence[Tx], explain: Explain | None = None
+    ) -> tuple[Simulation, ...]:
+        """Run transactions of one sender in a row at the head: an approval, then what needs it.
+
+        See `simulation.Simulator.bundle` for nodes that cannot. Raises `NodeUnreachable`.
+        """
+        return self._simulator.bundle(sender, txs, explain)
+
+    def attempt(
+        self, *, sender: Address, to: Address, data: str, value: Wei = NO_WEI, abis: Sequence[str] = ()
+    ) -> Revert | None:
+        """Run a transaction as a call at the head; return its revert, or None when it succeeds.
+
+        Raises `NodeUnreachable`, and `NodeRefused` when the node would not run it.
+        """
+        return self._simulator.attempt(sender, Tx(to=to, data=data, value=value, abis=tuple(abis)))
+
+    def revert_reason(
+        self,
+        *,
+        sender: Address,
+        to: Address,
+        data: str,
+        value: Wei,
+        block_number: int,
+        abis: Sequence[str],
+    ) -> str:
+        """Return why a transaction mined in `block_number` reverted, by running it on the block before.
+
+        Empty when it succeeds there: what came before it in its own block made the difference.
+        """
+        tx = Tx(to=to, data=data, value=value, abis=tuple(abis))
+        return self._simulator.revert_reason(sender, tx, block_number)
+
+    def nonce(self, address: Address, tag: str = "latest") -> int:
+        """Return the next nonce of an address: `latest` counts what is mined, `pending` what waits too."""
+        return self._number("eth_getTransactionCount", [address, tag])
+
+    def fees(self) -> Fees:
+        """Return what gas costs at the head. Raises `NodeUnreachable`, `NodeRefused`."""
+        raw = self._pool.request("eth_getBlockByNumber", ["latest", False])
+        base = raw.get("baseFeePerGas") if isinstance(raw, dict) else None
+        if base is None:
+            price = self._number("eth_gasPrice", [])
+            return Fees(base_fee_wei=0, priority_fee_wei=price, legacy_gas_price_wei=price)
+        try:
+            tip = self._number("eth_maxPriorityFeePerGas", [])
+        except NodeRefused:
+            tip = max(0, self._number("eth_gasPrice", []) - int(base, 16))
+        return Fees(base_fee_wei=int(base, 16), priority_fee_wei=tip, legacy_gas_price_wei=None)
+
+    def broadcast(self, raw: str) -> str:
+        """Hand a signed transaction to the nodes; return its hash.
+
+        The same bytes may be handed over again and again. Raises a `BroadcastRefused` that says why, and
+        `NodeUnreachable`: then it is not known whether a node has it.
+        """
+        try:
+            self._pool.request("eth_sendRawTransaction", [raw])
+        except NodeRefused as refusal:
+            raise not_taken(refusal) from None
+        return "0x" + keccak(hexstr=raw).hex()
+
+    def receipt(self, tx_hash: str) -> Receipt | None:
+        """Return the receipt of a mined transaction, else None."""
+        raw = self._pool.request("eth_getTransactionReceipt", [tx_hash])
+        if raw is None or raw.get("blockNumber") is None:
+            return None
+        try:
+            return receipt_of(raw)
+        except _UNREADABLE:
+            raise self._unreadable("eth_getTransactionReceipt") from None
+
+    def transaction_known(self, tx_hash: str) -> bool:
+        """Whether the node has the transaction, mined or waiting."""
+        return self._pool.request("eth_getTransactionByHash", [tx_hash]) is not None
+
+    def _number(self, method: str, params: list[Any]) -> int:
+        raw = self._pool.request(method, params)
+        try:
+            return int(raw, 16)
+        except _UNREADABLE:
+            raise self._unreadable(method) from None
+
+    def _unreadable(self, method: str) -> AbiMismatch:
+        return AbiMismatch(method, f"{self._pool.current} gave a malformed answer")

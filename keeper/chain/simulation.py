@@ -1,0 +1,159 @@
+"""What a transaction would do at the head: run it, price it, explain its revert. Nothing is sent."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from keeper.chain.abi import Revert, decode_revert
+from keeper.chain.errors import AbiMismatch, NodeRefused
+from keeper.chain.multicall import Entry, frame, unframe
+from keeper.chain.pool import NodePool
+from keeper.chain.refusals import out_of_gas, reverted, unsupported
+from keeper.chain.transactions import Tx
+from keeper.model.intent import Simulation
+from keeper.model.reads import Address
+from keeper.model.units import NO_WEI
+from keeper.protocols.adapter import Meaning
+
+Explain: TypeAlias = Callable[[str, Mapping[str, object]], Meaning | None]
+"""`Adapter.meaning`: what a venue's revert means."""
+
+_HEADROOM: Final = (5, 4)
+"""On gas measured inside a bundle, where no estimate can be made: refunds, the 1/64 that calls keep back."""
+
+
+class Simulator:
+    """Simulates transactions of one chain at its latest block."""
+
+    def __init__(self, pool: NodePool, *, multicall: Address, call_gas: int) -> None:
+        self._pool = pool
+        self._multicall = multicall
+        self._call_gas = call_gas
+
+    def attempt(self, sender: Address, tx: Tx, block: str = "latest") -> Revert | None:
+        """Run a transaction as a call; return its revert, or None when it succeeds.
+
+        Raises `NodeUnreachable`, and `NodeRefused` when the node would not run it.
+        """
+        try:
+            self._pool.request("eth_call", [self._asked(sender, tx, gas=True), block])
+        except NodeRefused as refusal:
+            return _revert(refusal, tx)
+        return None
+
+    def simulate(self, sender: Address, tx: Tx, explain: Explain | None) -> Simulation:
+        """Run a transaction, then estimate its gas. Raises `NodeUnreachable`."""
+        number = int(self._pool.request("eth_blockNumber", []), 16)
+        try:
+            revert = self.attempt(sender, tx)
+            if revert is not None:
+                return _failed(revert, explain, number)
+            gas = self._pool.request("eth_estimateGas", [self._asked(sender, tx, gas=False)])
+            return Simulation(ok=True, gas=int(gas, 16), error=None, block_number=number)
+        except NodeRefused as refusal:
+            if reverted(refusal):
+                return _failed(_revert(refusal, tx), explain, number)
+            return Simulation(ok=False, gas=None, error=refusal.text, block_number=number)
+
+    def bundle(
+        self, sender: Address, txs: Sequence[Tx], explain: Explain | None = None
+    ) -> tuple[Simulation, ...]:
+        """Run transactions of one sender one after the other, each on the state the former left.
+
+        By `eth_simulateV1`; on a node without it, by a multicall that stands at the sender's address. On a
+        node with neither, the first is simulated as usual and each later one is reported as not simulated.
+        Raises `NodeUnreachable`.
+        """
+        if len(txs) <= 1:
+            return tuple(self.simulate(sender, tx, explain) for tx in txs)
+        number = int(self._pool.request("eth_blockNumber", []), 16)
+        calls = [self._asked(sender, tx, gas=False) for tx in txs]
+        question = {"blockStateCalls": [{"calls": calls}], "validation": False, "traceTransfers": False}
+        try:
+            blocks = self._pool.request("eth_simulateV1", [question, "latest"])
+            return tuple(
+                _simulated(raw, tx, explain, number) for raw, tx in zip(blocks[0]["calls"], txs, strict=True)
+            )
+        except NodeRefused as refusal:
+            if unsupported(refusal):
+                return self._bundle_in_place(sender, txs, explain, number)
+            return (Simulation(ok=False, gas=None, error=refusal.text, block_number=number),) * len(txs)
+        except (IndexError, KeyError, TypeError, ValueError) as problem:
+            raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
+
+    def revert_reason(self, sender: Address, tx: Tx, block_number: int) -> str:
+        """Return why a transaction mined in `block_number` reverted, by running it on the block before.
+
+        Empty when it succeeds there: what came before it in its own block made the difference.
+        """
+        try:
+            revert = self.attempt(sender, tx, hex(max(0, block_number - 1)))
+        except NodeRefused as refusal:
+            return refusal.text
+        return revert.text if revert is not None else ""
+
+    def _bundle_in_place(
+        self, sender: Address, txs: Sequence[Tx], explain: Explain | None, number: int
+    ) -> tuple[Simulation, ...]:
+        first = self.simulate(sender, txs[0], explain)
+        if any(tx.value for tx in txs):
+            return (first, *(_not_simulated(number) for _ in txs[1:]))
+        entries = [Entry(tx.to, bytes.fromhex(tx.data[2:])) for tx in txs]
+        runtime = self._pool.request("eth_getCode", [self._multicall, "latest"])
+        overrides = {sender: {"code": runtime}}
+        found = [first]
+        try:
+            call = {"to": sender, "data": frame(entries), "gas": hex(self._call_gas)}
+            raw = self._pool.request("eth_call", [call, "latest", overrides])
+            results = unframe(bytes.fromhex(raw[2:]), len(entries))
+            for i, (tx, result) in enumerate(zip(txs[1:], results[1:], strict=True), start=1):
+                if not result.success:
+                    found.append(_failed(decode_revert(result.data, tx.abis), explain, number))
+                    continue
+                # Gas of all up to this one is above that of this one alone.
+                whole = {"to": sender, "data": frame(entries[: i + 1])}
+                gas = int(self._pool.request("eth_estimateGas", [whole, "latest", overrides]), 16)
+                found.append(Simulation(ok=True, gas=gas, error=None, block_number=number))
+        except (NodeRefused, AbiMismatch):
+            found += [_not_simulated(number)] * (len(txs) - len(found))
+        return tuple(found)
+
+    def _asked(self, sender: Address, tx: Tx, *, gas: bool) -> dict[str, str]:
+        asked = {"from": sender, "to": tx.to, "data": tx.data}
+        if tx.value != NO_WEI:
+            asked["value"] = hex(tx.value)
+        if gas:
+            asked["gas"] = hex(self._call_gas)
+        return asked
+
+
+def _revert(refusal: NodeRefused, tx: Tx) -> Revert:
+    """Return what a refusal says of the contract. Raises it again where it says nothing of one."""
+    if out_of_gas(refusal):
+        return Revert("OutOfGas", {}, refusal.text)
+    if not reverted(refusal):
+        raise refusal
+    return decode_revert(refusal.data, tx.abis) if refusal.data else Revert("", {}, refusal.text)
+
+
+def _failed(revert: Revert, explain: Explain | None, number: int) -> Simulation:
+    meaning = explain(revert.error, revert.args) if explain is not None else None
+    text = revert.text if meaning is None else f"{meaning.text} ({revert.text})"
+    benign = meaning is not None and meaning.benign
+    return Simulation(ok=False, gas=None, error=text, benign=benign, block_number=number)
+
+
+def _simulated(raw: Mapping[str, Any], tx: Tx, explain: Explain | None, number: int) -> Simulation:
+    if int(raw["status"], 16) == 1:
+        gas = int(raw["gasUsed"], 16) * _HEADROOM[0] // _HEADROOM[1]
+        return Simulation(ok=True, gas=gas, error=None, block_number=number)
+    error = raw.get("error") or {}
+    data = raw.get("returnData") or error.get("data") or "0x"
+    revert = decode_revert(bytes.fromhex(data[2:]), tx.abis)
+    if not revert.name and error.get("message"):
+        revert = Revert("", {}, str(error["message"]))
+    return _failed(revert, explain, number)
+
+
+def _not_simulated(number: int) -> Simulation:
+    reason = "not simulated: it depends on a transaction before it, and the node cannot run several in a row"
+    return Simulation(ok=False, gas=None, error=reason, block_number=number)

@@ -1,0 +1,74 @@
+"""What a chain says about transactions and their price."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keeper.model.reads import Address
+from keeper.model.units import NO_WEI, Wei
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tx:
+    """A call that may become a transaction."""
+
+    to: Address
+    data: str
+    """Calldata, 0x-prefixed."""
+
+    value: Wei = NO_WEI
+    abis: tuple[str, ...] = ()
+    """Whose custom errors may come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fees:
+    """What gas costs at the head, wei per unit of gas."""
+
+    base_fee_wei: int
+    """Of the latest block; 0 on a chain without EIP-1559."""
+
+    priority_fee_wei: int
+    legacy_gas_price_wei: int | None
+    """Set on a chain without EIP-1559: the one price there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """That a transaction was mined, and how it ended."""
+
+    tx_hash: str
+    block_number: int
+    block_hash: str
+    status: int
+    """1 succeeded, 0 reverted."""
+
+    gas_used: int
+    effective_gas_price: int
+    """Wei per unit of gas."""
+
+
+def receipt_of(raw: Mapping[str, Any]) -> Receipt:
+    """Read a JSON-RPC receipt. Raises `KeyError`, `TypeError` or `ValueError` for one that is none."""
+    return Receipt(
+        tx_hash=raw["transactionHash"],
+        block_number=int(raw["blockNumber"], 16),
+        block_hash=raw["blockHash"],
+        status=int(raw["status"], 16),
+        gas_used=int(raw["gasUsed"], 16),
+        effective_gas_price=int(raw.get("effectiveGasPrice", "0x0"), 16),
+    )
+
+
+def price_of(history: Mapping[str, Any]) -> Wei:
+    """Return wei per gas from an `eth_feeHistory` answer that ends at the block of interest.
+
+    The dearer of the block's base fee and the next one's, plus the median over the blocks of the median
+    priority fee paid. Raises `KeyError`, `IndexError`, `TypeError` or `ValueError` for a malformed answer.
+    """
+    base = max(int(fee, 16) for fee in history["baseFeePerGas"][-2:])
+    return Wei(base + _lower_median([int(r[0], 16) for r in history.get("reward") or () if r]))
+
+
+def _lower_median(values: Sequence[int]) -> int:
+    return sorted(values)[(len(values) - 1) // 2] if values else 0
