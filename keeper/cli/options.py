@@ -1,0 +1,20 @@
+"""Options that every command takes."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Config: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        help="Configuration file. Default: KEEPER_CONFIG, then config/keeper.toml.",
+        show_default=False,
+    ),
+]
+
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="One JSON object on standard output; logs stay on standard error.")
+]

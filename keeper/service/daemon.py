@@ -1,0 +1,217 @@
+"""The daemon: cycles on a timer and on new heads, one reaction per kind of error, a graceful end.
+
+| error | reaction |
+| --- | --- |
+| TransientError | the cycle is tried again, waiting twice as long each time; then as DataError |
+| DataError | journaled; nothing is sent until a later cycle ends well |
+| TripwireError | journaled; sending is halted until `keeper resume`; exit code 3 |
+| ConfigError, KeeperError | passes through to the command, which exits |
+
+SIGTERM and SIGINT let the running cycle finish: the outbox holds what it has begun, so that the next start
+goes on where this one ended. A second SIGINT does not wait.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Final, Protocol
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from keeper.model.errors import DataError, KeeperError, TransientError, TripwireError
+from keeper.service.cycle import Cycle, Stages, run_cycle
+
+RETRIES: Final = 4
+"""How often a cycle is tried again after a transient error."""
+
+FIRST_WAIT_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class Recorder(Protocol):
+    """Where the daemon writes how a cycle ended: the heartbeat, the journal, the halt."""
+
+    def good(self, cycle: Cycle, started_at_s: float) -> None:
+        """Record a cycle that ended well."""
+        ...
+
+    def failed(self, error: KeeperError, started_at_s: float) -> None:
+        """Record a cycle that ended in an error."""
+        ...
+
+    def halt(self, error: TripwireError) -> None:
+        """Stop all sending until a person resumes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a cycle is due."""
+
+    interval_s: float
+    poll_s: float | None
+    """How often to look for new heads; None: never."""
+
+    heads: Callable[[], Mapping[int, str]]
+    """Hash of each chain's newest block; a chain that does not answer is left out. Called in the
+    scheduler's thread, so it must use connections of its own."""
+
+
+class Stop:
+    """Somebody wants the daemon to end, or a cycle to begin."""
+
+    def __init__(self) -> None:
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """True once an end was asked for."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Ask for an end."""
+        self._stopping.set()
+        self._wake.set()
+
+    def due(self) -> None:
+        """Ask for a cycle."""
+        self._wake.set()
+
+    def wait(self) -> bool:
+        """Wait until a cycle is due. False when an end was asked for."""
+        self._wake.wait()
+        self._wake.clear()
+        return not self.stopping
+
+    def pause(self, seconds: float) -> bool:
+        """Wait before another try. False when an end was asked for meanwhile."""
+        return not self._stopping.wait(seconds)
+
+
+@dataclass(kw_only=True)
+class Daemon:
+    """Runs cycles until it is told to stop."""
+
+    stages: Stages
+    recorder: Recorder
+    schedule: Schedule
+    clock: Callable[[], float] = time.time
+    stop: Stop = field(default_factory=Stop)
+    first_wait_s: float = FIRST_WAIT_S
+
+    def run_once(self) -> bool:
+        """Run one cycle, with its retries. True when it ended well. Raises `TripwireError`."""
+        with _signals(self.stop):
+            return self._turn()
+
+    def run(self) -> None:
+        """Run cycles until SIGTERM, SIGINT or `stop`. Raises `TripwireError`, `ConfigError`."""
+        with _signals(self.stop), self._scheduled():
+            self.stop.due()
+            while self.stop.wait():
+                self._turn()
+        log.info("stopped")
+
+    def _turn(self) -> bool:
+        """Run one cycle with the reactions of the table above."""
+        wait_s = self.first_wait_s
+        for attempt in range(RETRIES + 1):
+            started_at_s = self.clock()
+            try:
+                cycle = run_cycle(self.stages)
+                self.recorder.good(cycle, started_at_s)
+            except TransientError as error:
+                log.warning("cycle failed", error=str(error), attempt=attempt + 1, of=RETRIES + 1)
+                self._record(error, started_at_s)
+                if attempt == RETRIES or not self.stop.pause(wait_s):
+                    return False
+                wait_s *= 2.0
+            except DataError as error:
+                log.error("cycle held", error=str(error))
+                self._record(error, started_at_s)
+                return False
+            except TripwireError as error:
+                log.critical("halted", error=str(error))
+                self.recorder.halt(error)
+                self._record(error, started_at_s)
+                raise
+            else:
+                _report(cycle, self.clock() - started_at_s)
+                return True
+        return False
+
+    def _record(self, error: KeeperError, started_at_s: float) -> None:
+        """Record a failure. A store that cannot be written now makes health old, which says enough."""
+        try:
+            self.recorder.failed(error, started_at_s)
+        except TransientError as unrecorded:
+            log.error("failure not recorded", error=str(unrecorded))
+
+    @contextmanager
+    def _scheduled(self) -> Generator[None]:
+        scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        scheduler.add_job(self.stop.due, "interval", seconds=self.schedule.interval_s)
+        if self.schedule.poll_s is not None:
+            watch = HeadWatch(self.schedule.heads, self.stop.due)
+            scheduler.add_job(watch.look, "interval", seconds=self.schedule.poll_s)
+        scheduler.start()
+        try:
+            yield
+        finally:
+            scheduler.shutdown(wait=True)
+
+
+class HeadWatch:
+    """Asks for a cycle when a chain has a new block."""
+
+    def __init__(self, heads: Callable[[], Mapping[int, str]], due: Callable[[], None]) -> None:
+        self._heads = heads
+        self._due = due
+        self._known: dict[int, str] = {}
+
+    def look(self) -> None:
+        """Look once. The first look only learns the heads: the daemon starts with a cycle anyway."""
+        found = self._heads()
+        fresh = {chain_id for chain_id, head in found.items() if self._known.get(chain_id, head) != head}
+        self._known.update(found)
+        if fresh:
+            log.debug("new head", chains=sorted(fresh))
+            self._due()
+
+
+@contextmanager
+def _signals(stop: Stop) -> Generator[None]:
+    """Turn SIGTERM and the first SIGINT into a graceful end."""
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and stop.stopping:
+            raise KeyboardInterrupt
+        log.info("stopping", signal=signal.Signals(number).name)
+        stop.stop()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _report(cycle: Cycle, took_s: float) -> None:
+    log.info(
+        "cycle",
+        id=cycle.id,
+        plan=cycle.decided.plan.id[:16],
+        actions=len(cycle.decided.plan.actions),
+        sent=sum(outcome.tx_hash is not None for outcome in cycle.outcomes),
+        failed=sum(outcome.success is False for outcome in cycle.outcomes),
+        gaps=len(cycle.snapshot.gaps),
+        took_s=round(took_s, 3),
+    )

@@ -1,0 +1,174 @@
+"""Is the keeper alive, current and allowed to send? Told from its store and the wall clock alone."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from keeper.config.settings import Settings
+from keeper.model.intent import OPEN, TxState
+from keeper.store.errors import StoreLockedError, StoreMissingError, StoreUnreadableError
+from keeper.store.pulse import Beat, ChainBeat
+from keeper.store.store import Halt, Store
+
+
+class Status(StrEnum):
+    """The verdict, with the exit code of `keeper health`: 0, 1, 3."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    HALTED = "halted"
+
+    @property
+    def exit_code(self) -> int:
+        """0 ok, 1 degraded, 3 halted."""
+        return {Status.OK: 0, Status.DEGRADED: 1, Status.HALTED: 3}[self]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the store says."""
+
+    mode: str
+    beat: Beat | None
+    halt: Halt | None
+    outbox: Mapping[TxState, int]
+    oldest_open_s: float | None
+    """Wall clock of the oldest change among transactions that may still land."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainHealth:
+    """One chain as the last cycle saw it. None: never read."""
+
+    name: str
+    chain_id: int
+    head: int | None
+    head_age_s: float | None
+    """Since this head was first seen."""
+
+    lag_blocks: int | None
+    """Head minus pinned block."""
+
+    endpoints: tuple[Mapping[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileHealth:
+    """One profile as the last cycle judged it."""
+
+    name: str
+    health: float | None
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The verdict and its reasons, most severe first."""
+
+    status: Status
+    reasons: tuple[str, ...]
+    mode: str
+    last_cycle_id: str | None
+    last_cycle_age_s: float | None
+    """Since the last cycle that ended without a failure."""
+
+    chains: tuple[ChainHealth, ...]
+    profiles: tuple[ProfileHealth, ...]
+    outbox: Mapping[str, int]
+    halted_by: str | None
+    halted_since_s: float | None
+    """Wall clock."""
+
+
+def read_health(settings: Settings, now_s: float) -> Health:
+    """Return the health that the settings' store tells. A store that cannot be read is a reason.
+
+    Raises `StoreNewerError`, `StoreOlderError`: this program cannot tell.
+    """
+    try:
+        with Store.attach(settings.store.path) as store:
+            look = look_into(store)
+    except (StoreMissingError, StoreUnreadableError, StoreLockedError) as error:
+        return judge(settings, None, now_s, unreadable=str(error))
+    return judge(settings, look, now_s)
+
+
+def look_into(store: Store) -> Look:
+    """Return what health is judged by."""
+    return Look(
+        mode=store.mode,
+        beat=store.pulse.last(),
+        halt=store.halted(),
+        outbox=store.intents.counts(),
+        oldest_open_s=min((i.changed_at_s for i in store.intents.within(OPEN)), default=None),
+    )
+
+
+def judge(settings: Settings, look: Look | None, now_s: float, *, unreadable: str = "") -> Health:
+    """Return the verdict. Pure: `now_s` is the wall clock."""
+    beat = look.beat if look else None
+    halt = look.halt if look else None
+    chains = tuple(_chains(settings, beat, now_s))
+    reasons = [unreadable] if look is None else list(_reasons(settings, look, chains, now_s))
+    status = Status.DEGRADED if reasons else Status.OK
+    if halt is not None:
+        status = Status.HALTED
+        reasons.insert(0, f"halted by {halt.by}: {halt.reason}; `keeper resume` allows sending again")
+    age_s = None if beat is None or beat.last_good_at_s is None else now_s - beat.last_good_at_s
+    return Health(
+        status=status,
+        reasons=tuple(reasons),
+        mode=look.mode if look else settings.mode,
+        last_cycle_id=beat.cycle_id if beat else None,
+        last_cycle_age_s=age_s,
+        chains=chains,
+        profiles=tuple(
+            ProfileHealth(name=p.name, health=p.health, step=p.step) for p in (beat.profiles if beat else ())
+        ),
+        outbox={state.value: n for state, n in (look.outbox.items() if look else ()) if n},
+        halted_by=halt.by if halt else None,
+        halted_since_s=halt.at_s if halt else None,
+    )
+
+
+def _chains(settings: Settings, beat: Beat | None, now_s: float) -> Iterator[ChainHealth]:
+    seen: dict[int, ChainBeat] = {c.chain_id: c for c in beat.chains} if beat else {}
+    for name, table in settings.chains.items():
+        found = seen.get(table.chain_id)
+        yield ChainHealth(
+            name=name,
+            chain_id=table.chain_id,
+            head=found.number if found else None,
+            head_age_s=now_s - found.first_seen_s if found else None,
+            lag_blocks=found.number - found.pinned if found else None,
+            endpoints=found.endpoints if found else (),
+        )
+
+
+def _reasons(settings: Settings, look: Look, chains: tuple[ChainHealth, ...], now_s: float) -> Iterator[str]:
+    beat, limit_s = look.beat, settings.cycle.max_age_s
+    if beat is None:
+        yield "no cycle has ended yet: is `keeper run` running?"
+        return
+    if beat.failure:
+        yield f"the last cycle failed: {beat.failure}"
+    if beat.last_good_at_s is None:
+        yield "no cycle has ended well yet"
+    elif (age_s := now_s - beat.last_good_at_s) > limit_s:
+        yield f"the last good cycle ended {age_s:.0f} s ago, limit is {limit_s} s: is `keeper run` running?"
+    for chain in chains:
+        yield from _chain_reasons(chain, settings.chains[chain.name].max_head_age_s)
+    for gap in beat.gaps:
+        yield f"gap: {gap.what} {gap.key}: {gap.reason}"
+    if look.oldest_open_s is not None and (age_s := now_s - look.oldest_open_s) > limit_s:
+        yield f"a signed transaction has been waiting for {age_s:.0f} s, limit is {limit_s} s"
+
+
+def _chain_reasons(chain: ChainHealth, limit_s: int) -> Iterator[str]:
+    if chain.head_age_s is None:
+        yield f"chain {chain.name} ({chain.chain_id}) has never been read"
+    elif chain.head_age_s > limit_s:
+        yield (
+            f"chain {chain.name} ({chain.chain_id}) has shown no new block for {chain.head_age_s:.0f} s, "
+            f"limit is {limit_s} s"
+        )

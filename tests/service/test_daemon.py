@@ -1,0 +1,203 @@
+"""One reaction per kind of error, one cycle at a time, and an end that tears nothing."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from keeper.model.errors import ConfigError, DataError, KeeperError, TransientError, TripwireError
+from keeper.model.snapshot import Snapshot
+from keeper.service.cycle import Cycle
+from keeper.service.daemon import RETRIES, Daemon, HeadWatch, Schedule
+from tests.service.sample import SNAPSHOT
+from tests.service.test_cycle import Tape
+
+
+class Notes:
+    """A recorder that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def good(self, cycle: Cycle, started_at_s: float) -> None:
+        self.lines.append("good")
+
+    def failed(self, error: KeeperError, started_at_s: float) -> None:
+        self.lines.append(f"failed {type(error).__name__}")
+
+    def halt(self, error: TripwireError) -> None:
+        self.lines.append("halt")
+
+
+def never() -> Mapping[int, str]:
+    return {}
+
+
+def daemon(
+    observe: Callable[[], Snapshot], notes: Notes, *, interval_s: float = 3600.0, first_wait_s: float = 0.0
+) -> Daemon:
+    return Daemon(
+        stages=Tape().stages(observe=observe),
+        recorder=notes,
+        schedule=Schedule(interval_s=interval_s, poll_s=None, heads=never),
+        clock=lambda: 0.0,
+        first_wait_s=first_wait_s,
+    )
+
+
+def failing(*errors: Exception) -> Callable[[], Snapshot]:
+    """Raise each error once, then observe."""
+    left: Iterator[Exception] = iter(errors)
+
+    def observe() -> Snapshot:
+        error = next(left, None)
+        if error is not None:
+            raise error
+        return SNAPSHOT
+
+    return observe
+
+
+def test_a_good_cycle_is_recorded() -> None:
+    notes = Notes()
+    assert daemon(failing(), notes).run_once()
+    assert notes.lines == ["good"]
+
+
+def test_a_transient_error_is_tried_again() -> None:
+    notes = Notes()
+    assert daemon(failing(TransientError("timeout"), TransientError("timeout")), notes).run_once()
+    assert notes.lines == ["failed TransientError", "failed TransientError", "good"]
+
+
+def test_tries_are_limited() -> None:
+    notes = Notes()
+    assert not daemon(failing(*[TransientError("timeout")] * 99), notes).run_once()
+    assert notes.lines == ["failed TransientError"] * (RETRIES + 1)
+
+
+def test_a_data_error_holds_until_the_next_cycle() -> None:
+    notes = Notes()
+    held = daemon(failing(DataError("stale")), notes)
+    assert not held.run_once()
+    assert held.run_once()
+    assert notes.lines == ["failed DataError", "good"]
+
+
+def test_a_tripwire_halts_first_then_ends() -> None:
+    notes = Notes()
+    with pytest.raises(TripwireError):
+        daemon(failing(TripwireError("journal gap")), notes).run()
+    assert notes.lines == ["halt", "failed TripwireError"]
+
+
+@pytest.mark.parametrize("error", [ConfigError("store gone"), ZeroDivisionError("a bug")])
+def test_other_errors_pass_through(error: Exception) -> None:
+    notes = Notes()
+    with pytest.raises(type(error)):
+        daemon(failing(error), notes).run()
+    assert notes.lines == []
+
+
+def test_a_store_that_cannot_take_the_failure_does_not_end_the_daemon() -> None:
+    class Locked(Notes):
+        def failed(self, error: KeeperError, started_at_s: float) -> None:
+            super().failed(error, started_at_s)
+            raise TransientError("locked")
+
+    notes = Locked()
+    assert not daemon(failing(DataError("stale")), notes).run_once()
+    assert notes.lines == ["failed DataError"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_running_cycle_finish(number: signal.Signals) -> None:
+    notes = Notes()
+
+    def observe() -> Snapshot:
+        os.kill(os.getpid(), number)
+        return SNAPSHOT
+
+    before = signal.getsignal(number)
+    daemon(observe, notes).run()
+    assert notes.lines == ["good"]
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_interrupt_does_not_wait() -> None:
+    def observe() -> Snapshot:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the second interrupt was lost")
+
+    with pytest.raises(KeyboardInterrupt):
+        daemon(observe, Notes()).run()
+
+
+def test_a_signal_ends_the_wait_before_the_next_try() -> None:
+    notes = Notes()
+
+    def observe() -> Snapshot:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise TransientError("timeout")
+
+    daemon(observe, notes, first_wait_s=3600.0).run()
+    assert notes.lines == ["failed TransientError"]
+
+
+def test_the_timer_asks_for_cycles() -> None:
+    notes = Notes()
+    seen: list[int] = []
+
+    def observe() -> Snapshot:
+        seen.append(threading.get_ident())
+        if len(seen) == 3:
+            running.stop.stop()
+        return SNAPSHOT
+
+    running = daemon(observe, notes, interval_s=0.02)
+    running.run()
+    assert notes.lines == ["good"] * 3
+    assert set(seen) == {threading.get_ident()}
+
+
+def test_a_new_head_asks_for_a_cycle_and_an_old_one_does_not() -> None:
+    asked: list[bool] = []
+    heads: dict[int, str] = {10: "a", 42161: "b"}
+    watch = HeadWatch(lambda: dict(heads), lambda: asked.append(True))
+    watch.look()
+    watch.look()
+    assert asked == []
+    heads[10] = "c"
+    watch.look()
+    assert len(asked) == 1
+
+
+def test_a_chain_that_comes_back_on_the_same_head_is_no_news() -> None:
+    asked: list[bool] = []
+    answers: Iterator[Mapping[int, str]] = iter([{10: "a"}, {}, {10: "a"}, {10: "b"}])
+    watch = HeadWatch(lambda: next(answers), lambda: asked.append(True))
+    for expected in (0, 0, 0, 1):
+        watch.look()
+        assert len(asked) == expected
+
+
+def test_requests_during_a_cycle_become_one_more() -> None:
+    notes = Notes()
+    cycles = 0
+
+    def observe() -> Snapshot:
+        nonlocal cycles
+        cycles += 1
+        if cycles == 1:
+            running.stop.due()
+            running.stop.due()
+        else:
+            running.stop.stop()
+        return SNAPSHOT
+
+    running = daemon(observe, notes)
+    running.run()
+    assert notes.lines == ["good", "good"]
