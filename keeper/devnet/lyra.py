@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from eth_utils.address import to_checksum_address
+
 from keeper.devnet.artifacts import load
 from keeper.devnet.contract import MAX, Contract, deploy
 from keeper.devnet.multicall import install_multicall3
 from keeper.devnet.node import Node
+from keeper.model.reads import Address
 from keeper.model.units import ONE, Wad
 
 BASE: Final = "sETH"
@@ -197,6 +200,10 @@ class Lyra:
         return Wad(
             self["OptionGreekCache"].call("getMinCollateral", option_type, strike, expiry_s, at, amount)
         )
+
+    def owner_of(self, position_id: int) -> Address:
+        """Return who holds an active position. Raises `RevertError` for any other."""
+        return Address(to_checksum_address(self["OptionToken"].call("ownerOf", position_id)))
 
     def open(self, owner: str, option_type: int, strike_id: int, amount: Wad, collateral: Wad) -> int:
         """Open a position and return its id."""

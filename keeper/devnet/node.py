@@ -119,9 +119,15 @@ class Node:
         return name
 
     def revert(self, name: str) -> None:
-        """Go back to a kept state; the name can be used once."""
+        """Go back to a kept state; the name can be used once.
+
+        The node forgets to put back the fee of the next block, which would make states differ by what was
+        done in between.
+        """
         if not self.rpc("evm_revert", name):
             raise NodeError("evm_revert", code=0, message=f"no snapshot {name}", data=None)
+        head = self.rpc("eth_getBlockByNumber", "latest", False)
+        self.rpc("anvil_setNextBlockBaseFeePerGas", hex(_next_base_fee(head)))
 
     def close(self) -> None:
         """Close the connections."""
@@ -131,6 +137,15 @@ class Node:
         headers = {"content-type": "application/json"}
         answer = self._http.request("POST", self.url, body=json.dumps(body).encode(), headers=headers)
         return json.loads(answer.data)
+
+
+def _next_base_fee(head: dict[str, str]) -> int:
+    """Return the fee per gas of the block after `head`, in wei. Source: EIP-1559."""
+    fee, used = int(head["baseFeePerGas"], 16), int(head["gasUsed"], 16)
+    target = int(head["gasLimit"], 16) // 2
+    if used > target:
+        return fee + max(fee * (used - target) // target // 8, 1)
+    return fee - fee * (target - used) // target // 8
 
 
 def _result(method: str, answer: dict[str, Any]) -> Any:

@@ -1,9 +1,12 @@
 """The keeper's configuration for a devnet, in the terms of `config/example.toml`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from keeper.devnet.deployment import ARBITRUM, OPTIMISM, Deployment
+
+HEDGE_BANDS: Final[Mapping[str, float]] = {"ETH": 2.0, "BTC": 0.1}
+"""Net delta that the desk may keep, in units of the underlying: about 4,000 USD of each."""
 
 _LYRA: Final = (
     "OptionMarket",
@@ -85,8 +88,7 @@ owners = ["{deployment.signer}"]
 [profiles.watched]
 role = "watch"
 owners = []                 # everybody else"""
-    # an underlying's band in its own units: about 4,000 USD of each
-    for underlying, band in (("ETH", 2.0), ("BTC", 0.1)):
+    for underlying, band in HEDGE_BANDS.items():
         yield f"""
 [[policy.hedge]]
 profile = "desk"
