@@ -1,0 +1,135 @@
+"""Who may be liquidated now, shown by simulating it, and what that pays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from keeper.model.book import Account, Bounty
+from keeper.model.reads import Address, Call, Failed, Reads, Send
+from keeper.model.units import Wad, mul
+from keeper.protocols.answers import Answers, Asked, answers_to, unanswered
+from keeper.protocols.curie.accounts import Book
+from keeper.protocols.curie.contracts import LIQUIDATION_GAS, Contracts
+from keeper.protocols.curie.market import Market
+
+OUR_MARGIN_IS_SHORT: Final = "CH_NEFCI"
+"""The contract's last check is the liquidator's own margin: whoever has enough may liquidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An account below its requirement, and the market to begin with."""
+
+    account: Account
+    market: Market
+    bases: tuple[Address, ...]
+    """Markets in which the trader may have orders; empty when he has none."""
+
+    @property
+    def trader(self) -> Address:
+        """The account's key."""
+        return self.account.owner
+
+
+def prove(book: Book, accounts: Sequence[Account], prover: Address) -> Reads[Mapping[str, Account | Failed]]:
+    """Return, by id, each account below its requirement with the contract's answer to a liquidation.
+
+    The largest position in an open market is tried from `prover`, in one call per account, after cancelling
+    the trader's orders where he has any. `Failed` where nobody answered.
+    """
+    candidates = [c for a in accounts if (c := _candidate(book, a)) is not None]
+    cancels = yield from _cancellations(book.contracts, candidates)
+    asked: Asked = {}
+    for c in candidates:
+        before = cancels[c.account.id]
+        if not isinstance(before, Failed):
+            asked["size", c.account.id] = replace(
+                book.contracts.balance(
+                    "getLiquidatablePositionSize", c.trader, c.market.base, c.account.venue.equity
+                ),
+                before=before,
+            )
+            asked["liquidation", c.account.id] = _attempt(book.contracts, c, before, prover)
+    answers = yield from answers_to(asked)
+    return {
+        c.account.id: before
+        if isinstance(before := cancels[c.account.id], Failed)
+        else _answered(book, c, answers)
+        for c in candidates
+    }
+
+
+def _candidate(book: Book, account: Account) -> Candidate | None:
+    if account.venue.equity >= account.venue.maintenance:
+        return None
+    by_instrument = {m.instrument: m for m in book.markets.values()}
+    notionals = {
+        p.instrument: abs(mul(p.size, mark))
+        for p in account.positions
+        if (market := by_instrument[p.instrument]).is_open and not isinstance(mark := market.mark, Failed)
+    }
+    if not notionals:
+        return None
+    largest = max(sorted(notionals), key=notionals.__getitem__)
+    return Candidate(
+        account=account,
+        market=by_instrument[largest],
+        bases=tuple(sorted(book.answers["bases", account.owner])) if account.has_orders else (),
+    )
+
+
+def _cancellations(
+    contracts: Contracts, candidates: Sequence[Candidate]
+) -> Reads[Mapping[str, tuple[Send, ...] | Failed]]:
+    asked: Asked = {
+        (c.account.id, base): contracts.orders("getOpenOrderIds", c.trader, base)
+        for c in candidates
+        for base in c.bases
+    }
+    answers = yield from answers_to(asked)
+    cancels: dict[str, tuple[Send, ...] | Failed] = {}
+    for c in candidates:
+        failed = unanswered(answers, *((c.account.id, base) for base in c.bases))
+        cancels[c.account.id] = failed or tuple(
+            contracts.cancel_orders(c.trader, base) for base in c.bases if answers[c.account.id, base]
+        )
+    return cancels
+
+
+def _attempt(contracts: Contracts, c: Candidate, before: tuple[Send, ...], prover: Address) -> Call:
+    send = contracts.liquidate(c.trader, c.market.base, 0)
+    # A trader cannot take over his own position; the insurance fund is another account of the venue.
+    sender = contracts["InsuranceFund"] if prover == c.trader else prover
+    return Call(send.contract, send.to, send.fn, send.args, sender=sender, before=before)
+
+
+def _answered(book: Book, c: Candidate, answers: Answers) -> Account | Failed:
+    attempt = answers["liquidation", c.account.id]
+    if isinstance(attempt, Failed) and not (attempt.benign and OUR_MARGIN_IS_SHORT in attempt.reason):
+        return c.account if attempt.benign else attempt
+    if failed := unanswered(answers, ("size", c.account.id)):
+        return failed
+    size = Wad(answers["size", c.account.id])
+    if isinstance(c.market.mark, Failed):
+        return c.market.mark
+    return replace(
+        c.account,
+        liquidatable=True,
+        bounty=Bounty(
+            instrument=c.market.instrument,
+            size=size,
+            reward_usd=reward(size, c.market.mark, book.ratios.penalty, c.account.venue.equity),
+            takes_over=True,
+            gas=LIQUIDATION_GAS,
+        ),
+    )
+
+
+def reward(size: Wad, mark: Wad, penalty: Wad, account_value: Wad) -> Wad:
+    """Return what a liquidator's account gains at once, USD, before the position is closed again.
+
+    Half of the penalty on the notional at mark; all of it where the account value is negative, because the
+    insurance fund then takes no share.  Source: `ClearingHouse._liquidate`.
+    """
+    fee = mul(Wad(abs(mul(size, mark))), penalty)
+    return fee if account_value < 0 else Wad(fee // 2)
