@@ -218,8 +218,8 @@ def _set_up(folder: Path, nodes: tuple[Anvil, ...], on_step: OnStep | None) -> t
         config=folder / "keeper.toml",
     )
     step("signer and its keystore written", BUILD_STEPS + 2, STEPS)
-    deployment.config.write_text(config_text(deployment))
-    (folder / _DEPLOYMENT).write_text(to_json(deployment))
+    _write(deployment.config, config_text(deployment))
+    _write(folder / _DEPLOYMENT, to_json(deployment))
     step("configuration written", STEPS, STEPS)
     return world, deployment
 
@@ -241,7 +241,14 @@ def _remember(folder: Path, nodes: tuple[Anvil, ...]) -> None:
         for name, anvil in zip(CHAIN_IDS, nodes, strict=True)
         if (process := identify(anvil.process.pid)) is not None
     }
-    (folder / _PROCESSES).write_text(json.dumps(found, indent=2) + "\n")
+    _write(folder / _PROCESSES, json.dumps(found, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def _forget(folder: Path) -> None:

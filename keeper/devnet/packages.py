@@ -8,9 +8,7 @@ import base64
 import hashlib
 import os
 import platform
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +20,11 @@ from typing import Final, TypeAlias
 
 from keeper.devnet.errors import (
     DevnetError,
-    NpmMissingError,
-    PackageFetchError,
     PackageIntegrityError,
     PackageMissingError,
     PlatformError,
 )
+from keeper.devnet.npm import npm_command, pack
 from keeper.devnet.unpack import unpack
 
 LOCK: Final = Path(__file__).with_name("packages.lock")
@@ -36,10 +33,6 @@ _ANVIL: Final = "@foundry-rs/anvil-"
 _AT_ONCE: Final = 3
 _FETCHING: Final = ".fetch-"
 _STAMP: Final = ".verified"
-_TIMEOUT_S: Final = 600
-_UNREACHABLE: Final = frozenset(
-    {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "ERR_SOCKET_TIMEOUT"}
-)
 
 _KEEP: Final[dict[str, tuple[str, ...]]] = {
     "@chainlink/contracts": ("abi/v0.7/MockV3Aggregator.json",),
@@ -180,20 +173,11 @@ def ensure(on_progress: Progress | None = None) -> None:
                 raise
 
 
-def npm_command(package: str = "packages") -> str:
-    """Return npm from the PATH, else the one installed beside this Python. Raises `NpmMissingError`."""
-    beside = Path(sys.executable).with_name("npm")
-    found = shutil.which("npm") or shutil.which(str(beside))
-    if found is None:
-        raise NpmMissingError(package)
-    return found
-
-
 def _install(npm: str, cache: Path, package: Package) -> Package:
     target = _folder(cache, package)
     with tempfile.TemporaryDirectory(dir=cache, prefix=_FETCHING) as name:
         work = Path(name)
-        archive = _pack(npm, work, package)
+        archive = pack(npm, str(package), work)
         verify(archive, package)
         fresh = work / "unpacked"
         unpack(archive, fresh, package=str(package), keep=_KEEP.get(package.name, ()))
@@ -202,45 +186,6 @@ def _install(npm: str, cache: Path, package: Package) -> Package:
             target.rename(work / "old")
         fresh.rename(target)
     return package
-
-
-def _pack(npm: str, work: Path, package: Package) -> Path:
-    """Run `npm pack` in `work`, which holds no project of anybody's, and return the archive."""
-    command = [npm, "pack", str(package), "--ignore-scripts", "--loglevel=error", "--fund=false"]
-    command += ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000"]
-    # npm of a Python environment starts the `node` beside it
-    path = os.pathsep.join((str(Path(npm).parent), os.environ.get("PATH", os.defpath)))
-    try:
-        # `npm` is the program just looked up, the rest are constants and lines of the lock
-        ran = subprocess.run(  # noqa: S603
-            command, cwd=work, env={**os.environ, "PATH": path}, capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise PackageFetchError(
-            str(package), code="timeout", detail=f"no answer in {_TIMEOUT_S} s", remedy="check the network"
-        ) from error
-    archives = sorted(work.glob("*.tgz"))
-    if ran.returncode == 0 and len(archives) == 1:
-        return archives[0]
-    raise _fetch_error(package, ran.stderr)
-
-
-def _fetch_error(package: Package, stderr: str) -> PackageFetchError:
-    """Read the reason from npm's messages: its code, and the first line that says more."""
-    lines = [line.split("npm error", 1)[-1].strip() for line in stderr.splitlines() if line.strip()]
-    code = next((line.removeprefix("code ") for line in lines if line.startswith("code ")), "no code")
-    said = (line.removeprefix(code).strip() for line in lines if not re.match(r"code |errno |syscall ", line))
-    detail = next((line for line in said if line), "npm said nothing")
-    if code in _UNREACHABLE:
-        remedy = (
-            "the registry cannot be reached; check the network and npm's proxy settings, then run it again"
-        )
-    elif code == "E404":
-        remedy = "the registry that npm is set up for does not have it; check npm's registry setting"
-    else:
-        remedy = f"run `npm pack {package}` by hand to see more"
-    return PackageFetchError(str(package), code=code, detail=detail[:160], remedy=remedy)
 
 
 def verify(archive: Path, package: Package) -> None:

@@ -4,32 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from keeper.devnet.deployment import ARBITRUM, OPTIMISM, Deployment
+from keeper.protocols.registry import ADAPTERS
 
 HEDGE_BANDS: Final[Mapping[str, float]] = {"ETH": 2.0, "BTC": 0.1}
 """Net delta that the desk may keep, in units of the underlying: about 4,000 USD of each."""
-
-_LYRA: Final = (
-    "OptionMarket",
-    "OptionMarketViewer",
-    "OptionToken",
-    "OptionGreekCache",
-    "ShortCollateral",
-    "SynthetixAdapter",
-    "KeeperHelper",
-    "QuoteAsset",
-    "BaseAsset",
-)
-_CURIE: Final = (
-    "ClearingHouse",
-    "ClearingHouseConfig",
-    "AccountBalance",
-    "Exchange",
-    "Vault",
-    "MarketRegistry",
-    "OrderBook",
-    "InsuranceFund",
-    "SettlementToken",
-)
 
 
 def config_text(deployment: Deployment) -> str:
@@ -59,7 +37,7 @@ def _lines(deployment: Deployment) -> Iterator[str]:
         yield f'endpoints = ["{chain.url}"]'
         yield "final_after_blocks = 3"
         yield "call_gas = 500_000_000"
-    for name, chain, contracts in (("lyra", lyra, _LYRA), ("curie", curie, _CURIE)):
+    for name, chain in (("lyra", lyra), ("curie", curie)):
         yield ""
         yield f"[venues.{name}]"
         yield f'protocol = "{chain.protocol}"'
@@ -67,7 +45,7 @@ def _lines(deployment: Deployment) -> Iterator[str]:
         yield f"from_block = {chain.from_block}"
         yield ""
         yield f"[venues.{name}.contracts]"
-        for contract in contracts:
+        for contract in sorted(ADAPTERS[chain.protocol].contracts):
             yield f'{contract} = "{chain.address(contract)}"'
         yield ""
         yield f"[venues.{name}.underlyings]"
