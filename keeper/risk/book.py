@@ -64,7 +64,8 @@ class Instruments:
     """Options: implied volatility per square root of a year, as a fraction. Others: 0. Shape (N,)."""
 
     discount: Floats
-    """Discount factor to expiry, above 0; 1 for spot and perps. Shape (N,)."""
+    """Discount factor to expiry, above 0; 1 for spot and perps. Where `inverse`, spot over forward: what
+    one USD of forward is worth in coins that are sold today. Shape (N,)."""
 
     inverse: NDArray[np.bool_]
     """Whether premium and P&L are paid in the underlying coin rather than in USD. Shape (N,)."""
@@ -126,13 +127,17 @@ def instruments(
     ------
     UnfitValueError
         A column does not have shape (N,) with N = len(ids); an entry is NaN or infinite, negative
-        where it must not be, no `Kind`, or names no underlying; an id appears twice.
+        where it must not be, no `Kind`, or names no underlying; a spot is coin-settled; an id
+        appears twice.
     """
     n = len(ids)
     coin_settled = np.asarray(inverse, dtype=np.bool_).astype(np.int64)
     discounts = _reals("discount", discount, n)
     require("discount", discounts, discounts > 0.0, "above 0")
     kinds = _integers("kind", kind, n, below=len(Kind))
+    require(
+        "kind", kinds, (kinds != Kind.SPOT) | (coin_settled == 0), "possible: a coin-settled spot is cash"
+    )
     return Instruments(
         ids=unique("ids", ids),
         underlyings=unique("underlyings", underlyings),
