@@ -3,7 +3,7 @@
 from collections.abc import Generator, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from keeper.model.reads import Failed, Read
+from keeper.model.reads import Failed, Read, Reads
 from keeper.model.snapshot import Gap
 from keeper.model.venue import Venue
 
@@ -17,6 +17,25 @@ def answers_to(asked: Asked) -> Generator[Sequence[Read], Sequence[Any], Answers
         return {}
     answers = yield tuple(asked.values())
     return dict(zip(asked, answers, strict=True))
+
+
+def together(*parts: Reads[Any]) -> Reads[tuple[Any, ...]]:
+    """Run several generators side by side, each round of all of them in one; return their results in order."""
+    results: list[Any] = [None] * len(parts)
+    sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(parts)))
+    while sent:
+        asked: dict[int, Sequence[Read]] = {}
+        for i, given in sent.items():
+            try:
+                # None starts a generator, as next() does.
+                asked[i] = parts[i].send(given)  # type: ignore[arg-type]
+            except StopIteration as done:
+                results[i] = done.value
+        answers = (yield [read for reads in asked.values() for read in reads]) if asked else ()
+        sent = {}
+        for i, reads in asked.items():
+            sent[i], answers = answers[: len(reads)], answers[len(reads) :]
+    return tuple(results)
 
 
 def unanswered(answers: Answers, *names: Hashable) -> Failed | None:

@@ -1,6 +1,6 @@
 """What keeps an adapter from doing what it was asked."""
 
-from keeper.model.errors import DataError
+from keeper.model.errors import ConfigError, DataError
 from keeper.model.reads import Failed
 
 
@@ -23,4 +23,14 @@ class DiscoveryError(DataError):
 
     def __init__(self, venue: str, failed: Failed) -> None:
         super().__init__(f"accounts of {venue} could not be discovered: {failed.read}: {failed.reason}")
+        self.venue = venue
+
+
+class VenueUnfitError(ConfigError):
+    """A venue's configuration cannot be used by its adapter."""
+
+    venue: str
+
+    def __init__(self, venue: str, problem: str) -> None:
+        super().__init__(f"venue {venue}: {problem}")
         self.venue = venue

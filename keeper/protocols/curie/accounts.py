@@ -8,7 +8,7 @@ from keeper.model.book import Account, Balance, LiquidationMode, Position, Requi
 from keeper.model.reads import Address, Failed
 from keeper.model.units import ONE, Wad, from_raw, mul
 from keeper.protocols.answers import Answers, Asked, unanswered, why
-from keeper.protocols.curie.contracts import Contracts
+from keeper.protocols.curie.contracts import Contracts, risk_factors
 from keeper.protocols.curie.market import Market, Ratios
 from keeper.protocols.tokens import token_call
 
@@ -126,6 +126,8 @@ def _positions(book: Book, trader: Address) -> tuple[Position, ...] | str:
         if size == 0:
             continue
         market = book.markets.get(base)
+        if market is None and base in risk_factors(book.contracts.venue):
+            return f"a position in base token {base}, whose market could not be read"
         if market is None:
             return f"a position in base token {base}, which has no risk factor: name it under underlyings"
         positions.append(
@@ -146,7 +148,7 @@ def _entry(size: int, notional: int) -> Wad:
 
 def _collateral(book: Book, trader: Address) -> tuple[Balance, ...] | str:
     answers = book.answers
-    factors = dict(book.contracts.venue.underlyings)
+    factors = risk_factors(book.contracts.venue)
     balances: list[Balance] = []
     for token in sorted(answers["collateral", trader]):
         names = (("amount", trader, token), ("token symbol", token), ("token decimals", token))

@@ -11,7 +11,7 @@ from keeper.model.reads import Address, Failed, Reads, Send
 from keeper.model.units import ONE, to_raw
 from keeper.model.venue import Venue
 from keeper.protocols.answers import Answers, Asked, answers_to, key_of, unanswered, why
-from keeper.protocols.curie.contracts import CLEARING, VAULT, Contracts
+from keeper.protocols.curie.contracts import CLEARING, VAULT, Contracts, risk_factors
 from keeper.protocols.errors import UnencodableActionError
 from keeper.protocols.tokens import approvals, token_call
 
@@ -25,7 +25,7 @@ _NO_PRICE_LIMIT: Final = 0
 def base_of(venue: Venue, kind: str, instrument: str) -> Address:
     """Return the base token of one of the venue's instruments. Raises `UnencodableActionError`."""
     key = key_of(venue, instrument)
-    if key is None or key not in dict(venue.underlyings):
+    if key is None or key not in risk_factors(venue):
         raise UnencodableActionError(venue.id, kind, f"{instrument} is not one of its markets")
     return Address(key)
 

@@ -1,12 +1,18 @@
 """Curie's contracts: where they are, and the calls that are made to each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
+
+from eth_utils.address import to_checksum_address
 
 from keeper.model.instrument import instrument_id
 from keeper.model.reads import Address, Call, Send
 from keeper.model.units import Wad, from_raw
 from keeper.model.venue import Venue
+from keeper.protocols.errors import VenueUnfitError
 from keeper.protocols.tokens import token_call
 
 CLEARING: Final = "curie/ClearingHouse"
@@ -28,6 +34,23 @@ FUNDING_PERIOD_S: Final = 86_400
 
 LIQUIDATION_GAS: Final = 2_300_000
 """Source: measured on the package's bytecode, 1.38 M to 2.27 M."""
+
+
+@cache
+def risk_factors(venue: Venue) -> Mapping[Address, str]:
+    """Return the configured risk factors by token, addresses as the chain spells them, sorted.
+
+    Raises `VenueUnfitError` for a key that is no address.
+    """
+    factors: dict[Address, str] = {}
+    for key, underlying in venue.underlyings:
+        try:
+            factors[Address(to_checksum_address(key))] = underlying
+        except ValueError:
+            raise VenueUnfitError(
+                venue.id, f"underlyings names {key!r}, which is no token's address"
+            ) from None
+    return MappingProxyType(dict(sorted(factors.items())))
 
 
 def ratio_to_wad(ratio: int) -> Wad:
@@ -88,9 +111,9 @@ class Contracts:
         """Call a base token: index price and state of its market. 18 places."""
         return Call(BASE, base, fn, args)
 
-    def pool(self, pool: Address, fn: str) -> Call:
+    def pool(self, pool: Address, fn: str, *args: Any) -> Call:
         """Call a market's pool."""
-        return Call(POOL, pool, fn)
+        return Call(POOL, pool, fn, args)
 
     def send(self, abi: str, name: str, fn: str, *args: Any) -> Send:
         """Return a transaction's call to the contract that the venue knows under `name`."""

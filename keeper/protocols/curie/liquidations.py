@@ -12,6 +12,9 @@ from keeper.protocols.curie.accounts import Book
 from keeper.protocols.curie.contracts import LIQUIDATION_GAS, Contracts
 from keeper.protocols.curie.market import Market
 
+NOBODY: Final = Address("0x000000000000000000000000000000000000dEaD")
+"""Asks where we have no wallet: the answer then is about the liquidator's margin, or about the account."""
+
 OUR_MARGIN_IS_SHORT: Final = "CH_NEFCI"
 """The contract's last check is the liquidator's own margin: whoever has enough may liquidate."""
 
@@ -31,11 +34,13 @@ class Candidate:
         return self.account.owner
 
 
-def prove(book: Book, accounts: Sequence[Account], prover: Address) -> Reads[Mapping[str, Account | Failed]]:
+def prove(
+    book: Book, accounts: Sequence[Account], wallets: Sequence[Address]
+) -> Reads[Mapping[str, Account | Failed]]:
     """Return, by id, each account below its requirement with the contract's answer to a liquidation.
 
-    The largest position in an open market is tried from `prover`, in one call per account, after cancelling
-    the trader's orders where he has any. `Failed` where nobody answered.
+    The largest position in an open market is tried, from one of `wallets`, in one call per account, after
+    cancelling the trader's orders where he has any. `Failed` where nobody answered.
     """
     candidates = [c for a in accounts if (c := _candidate(book, a)) is not None]
     cancels = yield from _cancellations(book.contracts, candidates)
@@ -49,7 +54,7 @@ def prove(book: Book, accounts: Sequence[Account], prover: Address) -> Reads[Map
                 ),
                 before=before,
             )
-            asked["liquidation", c.account.id] = _attempt(book.contracts, c, before, prover)
+            asked["liquidation", c.account.id] = _attempt(book.contracts, c, before, wallets)
     answers = yield from answers_to(asked)
     return {
         c.account.id: before
@@ -96,10 +101,12 @@ def _cancellations(
     return cancels
 
 
-def _attempt(contracts: Contracts, c: Candidate, before: tuple[Send, ...], prover: Address) -> Call:
+def _attempt(
+    contracts: Contracts, c: Candidate, before: tuple[Send, ...], wallets: Sequence[Address]
+) -> Call:
     send = contracts.liquidate(c.trader, c.market.base, 0)
-    # A trader cannot take over his own position; the insurance fund is another account of the venue.
-    sender = contracts["InsuranceFund"] if prover == c.trader else prover
+    # Nobody takes over his own position.
+    sender = next((w for w in wallets if w != c.trader), NOBODY)
     return Call(send.contract, send.to, send.fn, send.args, sender=sender, before=before)
 
 

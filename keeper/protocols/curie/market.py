@@ -1,17 +1,17 @@
 """Curie's markets at one block: prices, funding, the pool, the venue's ratios."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from keeper.model.instrument import Perp
-from keeper.model.quote import Funding, PoolState, Quote
+from keeper.model.quote import Funding, Quote
 from keeper.model.reads import Address, Failed
 from keeper.model.snapshot import BlockRef, Gap, VenueTerms
 from keeper.model.units import ONE, Wad
 from keeper.model.venue import Venue
 from keeper.protocols.answers import Answers, Asked, market_gap, unanswered, why
-from keeper.protocols.curie.contracts import FUNDING_PERIOD_S, Contracts, ratio_to_wad
+from keeper.protocols.curie.contracts import FUNDING_PERIOD_S, Contracts, ratio_to_wad, risk_factors
 
 _Q96: Final = 1 << 96
 
@@ -67,7 +67,7 @@ def ask_markets(asked: Asked, contracts: Contracts) -> None:
         asked[fn] = contracts.config(fn)
     asked["symbol"] = contracts.settlement("symbol")
     asked["decimals"] = contracts.vault("decimals")
-    for base in configured(contracts.venue):
+    for base in risk_factors(contracts.venue):
         asked["listed", base] = contracts.registry("hasPool", base)
         asked["terms", base] = contracts.registry("getMarketInfo", base)
         asked["ticks", base] = contracts.exchange("getMaxTickCrossedWithinBlock", base)
@@ -76,11 +76,6 @@ def ask_markets(asked: Asked, contracts: Contracts) -> None:
         asked["open", base] = contracts.base(base, "isOpen")
         asked["closed at", base] = contracts.base(base, "getClosedPrice")
         asked["paused at", base] = contracts.base(base, "getPausedIndexPrice")
-
-
-def configured(venue: Venue) -> tuple[Address, ...]:
-    """Return the tokens that have a risk factor: base tokens of markets, and collateral."""
-    return tuple(sorted(Address(key) for key, _ in venue.underlyings))
 
 
 def ratios_from(answers: Answers) -> Ratios | Failed:
@@ -117,7 +112,7 @@ def markets_from(contracts: Contracts, answers: Answers) -> tuple[dict[Address, 
     venue = contracts.venue
     markets: dict[Address, Market] = {}
     gaps: list[Gap] = []
-    for base, underlying in sorted((Address(b), u) for b, u in venue.underlyings):
+    for base, underlying in risk_factors(venue).items():
         names = [(kind, base) for kind in ("terms", "ticks", "open")]
         if failed := unanswered(answers, ("listed", base)):
             gaps.append(market_gap(venue, "quote", contracts.instrument(base), why(failed)))
@@ -188,38 +183,12 @@ def quotes_from(
     return tuple(quotes), tuple(gaps)
 
 
-def ask_trading(asked: Asked, contracts: Contracts, ratios: Ratios, markets: Sequence[Market]) -> None:
-    """Add the pool of every open market, and the averages that its funding comes from."""
-    for market in markets:
-        if not market.is_open:
-            continue
-        asked["slot", market.base] = contracts.pool(market.pool, "slot0")
-        asked["liquidity", market.base] = contracts.pool(market.pool, "liquidity")
-        asked["spacing", market.base] = contracts.pool(market.pool, "tickSpacing")
-        asked["market average", market.base] = contracts.exchange(
-            "getSqrtMarketTwapX96", market.base, ratios.twap_s
-        )
-        asked["index average", market.base] = contracts.base(market.base, "getIndexPrice", ratios.twap_s)
-
-
-def pool_from(venue: Venue, market: Market, answers: Answers, at: BlockRef) -> PoolState | Gap:
-    """Return the pool of an open market."""
-    names = [(kind, market.base) for kind in ("slot", "liquidity", "spacing")]
-    if failed := unanswered(answers, *names):
-        return market_gap(venue, "depth", market.instrument, why(failed))
-    sqrt_price_x96, tick, *_ = answers["slot", market.base]
-    return PoolState(
-        instrument=market.instrument,
-        sqrt_price_x96=sqrt_price_x96,
-        tick=tick,
-        liquidity=answers["liquidity", market.base],
-        tick_spacing=answers["spacing", market.base],
-        fee=market.taker_fee,
-        max_tick_move=market.max_tick_move,
-        chain_id=venue.chain_id,
-        source=f"{venue.id}:UniswapV3Pool",
-        observed_at_s=at.timestamp_s,
+def ask_averages(asked: Asked, contracts: Contracts, ratios: Ratios, market: Market) -> None:
+    """Add the averages that the market's funding comes from."""
+    asked["market average", market.base] = contracts.exchange(
+        "getSqrtMarketTwapX96", market.base, ratios.twap_s
     )
+    asked["index average", market.base] = contracts.base(market.base, "getIndexPrice", ratios.twap_s)
 
 
 def funding_from(

@@ -8,29 +8,30 @@ from keeper.model.quote import Funding, PoolState
 from keeper.model.reads import Address, Failed, Reads
 from keeper.model.snapshot import BlockRef, Gap, VenueState
 from keeper.protocols.adapter import Found
-from keeper.protocols.answers import Asked, account_gap, answers_to, venue_gap, why
+from keeper.protocols.answers import Asked, account_gap, answers_to, together, venue_gap, why
 from keeper.protocols.curie.accounts import Book, account_from, ask_parts, ask_trader, is_empty, unread
 from keeper.protocols.curie.contracts import Contracts
 from keeper.protocols.curie.liquidations import prove
 from keeper.protocols.curie.market import (
+    ask_averages,
     ask_markets,
-    ask_trading,
     funding_from,
     margin_terms,
     markets_from,
     perp_of,
-    pool_from,
     quotes_from,
     ratios_from,
 )
+from keeper.protocols.curie.pools import ask_pool, read_pool
 from keeper.protocols.tokens import Token, ask_wallets, wallets_from
 
 
 def read(contracts: Contracts, found: Found, wallets: Sequence[Address], at: BlockRef) -> Reads[VenueState]:
     """Read the markets and every trader of `found` and `wallets`, in rounds whose number is fixed.
 
-    Rounds: ratios, markets, accounts and wallets; pools, averages, positions and collateral; and, for those
-    below their requirement, their orders and a simulated liquidation.
+    Rounds: ratios, markets, accounts and wallets; pool prices, averages, positions and collateral; then the
+    ticks of the pools, and beside them, for accounts below their requirement, orders and a simulated
+    liquidation.
     """
     venue = contracts.venue
     traders = tuple(sorted({*map(Address, found.keys), *wallets}))
@@ -47,13 +48,19 @@ def read(contracts: Contracts, found: Found, wallets: Sequence[Address], at: Blo
     markets, gaps = markets_from(contracts, first)
     known = tuple(t for t in traders if unread(first, t) is None)
     asked = {}
-    ask_trading(asked, contracts, ratios, tuple(markets.values()))
+    trading = [m for m in markets.values() if m.is_open]
+    for market in trading:
+        ask_pool(asked, contracts, market)
+        ask_averages(asked, contracts, ratios, market)
     for trader in known:
         ask_parts(asked, contracts, trader, first)
     second = yield from answers_to(asked)
 
     book = Book(contracts, ratios, markets, {**first, **second})
-    accounts, unknown = yield from _accounts(book, traders, wallets)
+    (accounts, unknown), *pools = yield from together(
+        _accounts(book, traders, wallets),
+        *(read_pool(contracts, market, second, at) for market in trading),
+    )
     token = Token(
         address=contracts["SettlementToken"],
         symbol=ratios.symbol,
@@ -61,7 +68,7 @@ def read(contracts: Contracts, found: Found, wallets: Sequence[Address], at: Blo
         underlying=None,
     )
     held, lost = wallets_from(venue, first, wallets, (token,), contracts["Vault"])
-    state = _market_state(book, at)
+    state = _market_state(book, pools, at)
     return replace(state, accounts=accounts, wallets=held, gaps=(*gaps, *state.gaps, *unknown, *lost))
 
 
@@ -80,8 +87,7 @@ def _accounts(
             gaps.append(account_gap(venue, trader, account))
         elif trader in wallets or not is_empty(account):
             accounts[account.id] = account
-    prover = wallets[0] if wallets else book.contracts["InsuranceFund"]
-    proven = yield from prove(book, tuple(accounts.values()), prover)
+    proven = yield from prove(book, tuple(accounts.values()), wallets)
     for i, answer in proven.items():
         if isinstance(answer, Failed):
             gaps.append(account_gap(venue, accounts.pop(i).key, why(answer)))
@@ -90,12 +96,14 @@ def _accounts(
     return tuple(accounts.values()), tuple(gaps)
 
 
-def _market_state(book: Book, at: BlockRef) -> VenueState:
+def _market_state(book: Book, pools: Sequence[PoolState | Gap], at: BlockRef) -> VenueState:
     venue = book.contracts.venue
     quotes, gaps = quotes_from(venue, book.markets, at)
-    open_markets = [m for m in book.markets.values() if m.is_open]
-    funding = [funding_from(venue, m, book.ratios, book.answers, at) for m in open_markets]
-    pools = [pool_from(venue, m, book.answers, at) for m in open_markets]
+    funding = [
+        funding_from(venue, market, book.ratios, book.answers, at)
+        for market in book.markets.values()
+        if market.is_open
+    ]
     return VenueState(
         accounts=(),
         instruments=tuple(perp_of(m, book.ratios) for m in book.markets.values()),

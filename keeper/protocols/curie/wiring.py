@@ -5,8 +5,7 @@ from typing import Final
 from keeper.model.reads import Call, Reads
 from keeper.protocols.adapter import Finding
 from keeper.protocols.answers import Asked, answers_to
-from keeper.protocols.curie.contracts import Contracts
-from keeper.protocols.curie.market import configured
+from keeper.protocols.curie.contracts import Contracts, risk_factors
 from keeper.protocols.wiring import answered, same
 
 _FROM_CLEARING: Final = {
@@ -32,7 +31,7 @@ def check(contracts: Contracts) -> Reads[tuple[Finding, ...]]:
     asked["mm"] = contracts.config("getMmRatio")
     asked["token places"] = contracts.settlement("decimals")
     asked["vault places"] = contracts.vault("decimals")
-    bases = configured(contracts.venue)
+    bases = tuple(risk_factors(contracts.venue))
     for base in bases:
         asked["listed", base] = contracts.registry("hasPool", base)
         asked["mark", base] = contracts.balance("getMarkPrice", base)
