@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from keeper.chain.abi import decode, decode_revert, encode_bytes, function
-from keeper.chain.errors import AbiMismatch, MulticallMissing, NodeRefused, NodeUnreachable
+from keeper.chain.errors import AbiMismatch, MulticallMissing, NodeDisbelieved, NodeRefused
 from keeper.chain.gas import Asked, GasBook, Gauged, starved, suspicious
 from keeper.chain.isolation import ROLLBACK, ROLLBACK_CODE, unwrapped, wrapped
 from keeper.chain.multicall import (
@@ -183,10 +183,10 @@ class CallReader:
         if time_s != at.timestamp_s and at.number > 0:
             raise self._disbelieved(f"reads at time {time_s}, expected {at.timestamp_s} of block {at.number}")
 
-    def _disbelieved(self, problem: str) -> NodeUnreachable:
+    def _disbelieved(self, problem: str) -> NodeDisbelieved:
         host = self._pool.current or self._name
         self._pool.set_current_aside(problem)
-        return NodeUnreachable(self._name, (f"{host} {problem}",))
+        return NodeDisbelieved(self._name, host, problem)
 
     def _multicall_code(self) -> str:
         if self._runtime is None:

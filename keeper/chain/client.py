@@ -316,17 +316,18 @@ class ChainClient:
             tip = max(0, self._number("eth_gasPrice", []) - int(base, 16))
         return Fees(base_fee_wei=int(base, 16), priority_fee_wei=tip, legacy_gas_price_wei=None)
 
-    def broadcast(self, raw: str) -> str:
+    def broadcast(self, raw: bytes | str) -> str:
         """Hand a signed transaction to the nodes; return its hash.
 
         The same bytes may be handed over again and again. Raises a `BroadcastRefused` that says why, and
         `NodeUnreachable`: then it is not known whether a node has it.
         """
+        signed = bytes.fromhex(raw.removeprefix("0x")) if isinstance(raw, str) else raw
         try:
-            self._pool.request("eth_sendRawTransaction", [raw])
+            self._pool.request("eth_sendRawTransaction", ["0x" + signed.hex()])
         except NodeRefused as refusal:
             raise not_taken(refusal) from None
-        return "0x" + keccak(hexstr=raw).hex()
+        return "0x" + keccak(signed).hex()
 
     def receipt(self, tx_hash: str) -> Receipt | None:
         """Return the receipt of a mined transaction, else None."""

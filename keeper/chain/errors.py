@@ -3,6 +3,7 @@
 * TransientError
   * NodeUnreachable          no endpoint of the chain gives a usable answer now
     * RateLimited            an endpoint asks for patience
+    * NodeDisbelieved        an endpoint's answers cannot be right; it is set aside
   * PinnedBlockGone          a reorg, or a node without that state, took the block all reads rest on
 * DataError
   * NodeRefused              the node answered the request with an error
@@ -53,6 +54,16 @@ class RateLimited(NodeUnreachable):
     def __init__(self, host: str, reason: str, retry_after_s: float | None) -> None:
         super().__init__(host, (reason,))
         self.retry_after_s = retry_after_s
+
+
+class NodeDisbelieved(NodeUnreachable):
+    """An endpoint answered what cannot be: another chain, another time, bytes that mean nothing.
+
+    It has been set aside: the same reads may be asked again at once and go to another one.
+    """
+
+    def __init__(self, chain: str, host: str, problem: str) -> None:
+        super().__init__(chain, (f"{host} {problem}",))
 
 
 class PinnedBlockGone(TransientError):  # noqa: N818

@@ -102,6 +102,10 @@ class PoolState:
     max_tick_move: int
     """Ticks that one trade may cross before the venue refuses it."""
 
+    nets: tuple[tuple[int, int], ...] = ()
+    """Initialised ticks in reach, ascending, and the liquidity each adds when crossed upwards. Where an
+    adapter does not read them, liquidity is taken as the same throughout `max_tick_move`."""
+
     chain_id: int
     source: str
     observed_at_s: int

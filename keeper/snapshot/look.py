@@ -1,0 +1,141 @@
+"""What one chain shows at one block."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from keeper.chain.abi import MULTICALL3_ABI
+from keeper.chain.client import ChainClient
+from keeper.chain.errors import NodeDisbelieved, PinnedBlockGone
+from keeper.model.errors import DataError, TransientError
+from keeper.model.quote import GasPrice
+from keeper.model.reads import Address, Call, Failed, Reads
+from keeper.model.snapshot import BlockRef, Gap, VenueState
+from keeper.model.units import Wad
+from keeper.model.venue import Venue
+from keeper.protocols.adapter import Adapter, Found
+
+REREAD_BLOCKS: Final = 64
+"""Events of the last blocks are read again every time, in case a reorg changed them."""
+
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything read from one chain at one block."""
+
+    block: BlockRef
+    states: tuple[VenueState, ...]
+    found: Mapping[str, Found]
+    """By venue id."""
+
+    natives: Mapping[Address, Wad | Failed]
+    """What each of our wallets holds of the native coin."""
+
+    gas: GasPrice | None
+    gaps: tuple[Gap, ...]
+
+
+class ChainObserver:
+    """Looks at one chain."""
+
+    def __init__(
+        self,
+        client: ChainClient,
+        venues: Sequence[tuple[Venue, Adapter]],
+        wallets: Sequence[Address],
+        native_underlying: str,
+    ) -> None:
+        self._client = client
+        self._venues = venues
+        self._wallets = wallets
+        self._native_underlying = native_underlying
+
+    def look(self, known: Mapping[str, Found], number: int | None = None) -> Look | Gap:
+        """Read the chain at its pinned block, or at block `number`; a `Gap` when that cannot be done.
+
+        `known` holds what was discovered of each venue before, by venue id; it is not used for a past block.
+        Reads that rest on a block which a reorg took are begun again on a new one.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._look(known if number is None else {}, number)
+            except (PinnedBlockGone, NodeDisbelieved) as problem:
+                reason = str(problem)
+            except (TransientError, DataError) as problem:
+                return self._gap(str(problem))
+        return self._gap(reason)
+
+    def _gap(self, reason: str) -> Gap:
+        chain_id = self._client.chain_id
+        return Gap(what="chain", key=str(chain_id), reason=reason, chain_id=chain_id)
+
+    def _look(self, known: Mapping[str, Found], number: int | None) -> Look | Gap:
+        at = self._client.pin() if number is None else self._client.block(number)
+        if at is None:
+            return self._gap(f"has no block {number}")
+        readers: list[Reads[Any]] = [
+            _venue(venue, adapter, _again(known.get(venue.id), venue, at), self._wallets, at)
+            for venue, adapter in self._venues
+        ]
+        readers.append(_natives(self._client.multicall, self._wallets))
+        *read, natives = self._client.run_all(readers, at)
+        if isinstance(natives, DataError):
+            raise natives
+        states: list[VenueState] = []
+        found: dict[str, Found] = {}
+        gaps: list[Gap] = []
+        for (venue, _), result in zip(self._venues, read, strict=True):
+            if isinstance(result, DataError):
+                reason = str(result)
+                gaps.append(Gap(what="venue", key=venue.id, reason=reason, chain_id=venue.chain_id))
+            else:
+                found[venue.id], state = result
+                states.append(state)
+        gas = self._gas(at)
+        if isinstance(gas, Gap):
+            gaps.append(gas)
+        return Look(
+            block=at,
+            states=tuple(states),
+            found=found,
+            natives=natives,
+            gas=None if isinstance(gas, Gap) else gas,
+            gaps=tuple(gaps),
+        )
+
+    def _gas(self, at: BlockRef) -> GasPrice | Gap:
+        try:
+            price = self._client.gas_price(at)
+        except DataError as problem:
+            return Gap(what="gas", key=str(at.chain_id), reason=str(problem), chain_id=at.chain_id)
+        return GasPrice(
+            chain_id=at.chain_id,
+            wei_per_gas=price,
+            native_underlying=self._native_underlying,
+            observed_at_s=at.timestamp_s,
+        )
+
+
+def _again(known: Found | None, venue: Venue, at: BlockRef) -> Found:
+    """Return where discovery goes on: a little before where it ended."""
+    if known is None:
+        return Found(next_block=venue.from_block)
+    back = min(known.next_block, at.number + 1) - REREAD_BLOCKS
+    return replace(known, next_block=max(venue.from_block, back))
+
+
+def _venue(
+    venue: Venue, adapter: Adapter, known: Found, wallets: Sequence[Address], at: BlockRef
+) -> Reads[tuple[Found, VenueState]]:
+    found = yield from adapter.discover(venue, known, at)
+    state = yield from adapter.read(venue, found, wallets, at)
+    return found, state
+
+
+def _natives(multicall: Address, wallets: Sequence[Address]) -> Reads[Mapping[Address, Wad | Failed]]:
+    if not wallets:
+        return {}
+    answers = yield [Call(MULTICALL3_ABI, multicall, "getEthBalance", (w,)) for w in wallets]
+    return dict(zip(wallets, answers, strict=True))
