@@ -25,10 +25,15 @@ class Line:
     """Where an account would fail its venue's rule, all else equal."""
 
     underlying: str
-    distance: float
-    """Relative adverse move, > 0; 0 when it fails now."""
+    move: float
+    """Relative move to it, negative for a fall; 0 when the account fails now."""
 
     price_usd: float
+
+    @property
+    def distance(self) -> float:
+        """Size of the move."""
+        return abs(self.move)
 
 
 def line_of(account: Account, snapshot: Snapshot, instruments: Mapping[str, Instrument]) -> Line | None:
@@ -135,7 +140,7 @@ def _nearest(underlying: str, excess: _Excess) -> Line | None:
     values = excess.at(MOVES)
     zero = int(np.flatnonzero(MOVES == 0.0)[0])
     if values[zero] < 0.0:
-        return Line(underlying=underlying, distance=0.0, price_usd=excess.price_usd)
+        return Line(underlying=underlying, move=0.0, price_usd=excess.price_usd)
     crossings = []
     up = np.flatnonzero(values[zero:] < 0.0)
     if up.size:
@@ -146,7 +151,7 @@ def _nearest(underlying: str, excess: _Excess) -> Line | None:
     if not crossings:
         return None
     move = min(crossings, key=abs)
-    return Line(underlying=underlying, distance=abs(move), price_usd=excess.price_usd * (1.0 + move))
+    return Line(underlying=underlying, move=move, price_usd=excess.price_usd * (1.0 + move))
 
 
 def _bisect(excess: _Excess, healthy: float, failing: float) -> float:

@@ -23,8 +23,8 @@ from keeper.model.snapshot import Snapshot
 from keeper.model.units import to_float
 from keeper.policy.barrier import line_of
 from keeper.policy.valuation import SPOT_PREFIX, Valuation
-from keeper.risk.latency import hit_probability, time_to_barrier_s
-from keeper.risk.revaluation import pnl_per_unit
+from keeper.risk.latency import transfer_feasibility
+from keeper.risk.revaluation import revalue
 from keeper.risk.scan import scan_risk
 from keeper.risk.scenarios import Scenarios, grid
 
@@ -104,7 +104,7 @@ def house_grid(house: HouseParams, underlyings: Sequence[str]) -> Scenarios:
 
 def unit_pnl(valuation: Valuation, scenarios: Scenarios) -> NDArray[np.float64]:
     """Return the profit of one unit of every instrument in every scenario, USD, shape (N, S)."""
-    return pnl_per_unit(valuation.columns, scenarios)
+    return revalue(valuation.columns, scenarios)
 
 
 def _rows(valuation: Valuation, accounts: Sequence[Account]) -> csr_array:
@@ -112,7 +112,8 @@ def _rows(valuation: Valuation, accounts: Sequence[Account]) -> csr_array:
     book = valuation.book
     index = {name: i for i, name in enumerate(book.accounts)}
     whole = csr_array((book.sizes_base, book.indices, book.indptr), shape=(len(book), len(valuation.columns)))
-    return whole[[index[account.id] for account in accounts]]
+    rows: csr_array = whole[[index[account.id] for account in accounts]]
+    return rows
 
 
 def _cash(valuation: Valuation, accounts: Sequence[Account]) -> NDArray[np.float64]:
@@ -204,23 +205,21 @@ def _transfer(
             account=account.id, distance=None, liquidation_price_usd=None, time_to_barrier_s=None,
             latency_s=params.latency_s, hit_probability=None, feasible=None,
         )  # fmt: skip
-    vol = params.stress_vol_factor * _vol_of(line.underlying, valuation, house)
-    if line.distance <= 0.0:
-        return Transfer(
-            account=account.id, distance=0.0, liquidation_price_usd=line.price_usd, time_to_barrier_s=0.0,
-            latency_s=params.latency_s, hit_probability=1.0, feasible=False,
-        )  # fmt: skip
-    # The formula is for a fall; a rise by the same distance is touched no sooner.
-    drop = min(line.distance, 0.99)
-    barrier_s = float(time_to_barrier_s(drop, vol, params.tolerated_probability))
+    figure = transfer_feasibility(
+        account.id,
+        drop=-line.move,
+        vol=params.stress_vol_factor * _vol_of(line.underlying, valuation, house),
+        latency_s=params.latency_s,
+        tolerated=params.tolerated_probability,
+    )
     return Transfer(
         account=account.id,
         distance=line.distance,
         liquidation_price_usd=line.price_usd,
-        time_to_barrier_s=barrier_s,
-        latency_s=params.latency_s,
-        hit_probability=float(hit_probability(drop, vol, params.latency_s)),
-        feasible=params.latency_s <= barrier_s,
+        time_to_barrier_s=figure.time_to_barrier_s,
+        latency_s=figure.latency_s,
+        hit_probability=figure.hit_probability,
+        feasible=figure.feasible,
     )
 
 

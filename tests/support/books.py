@@ -144,8 +144,8 @@ def curie_account(
 def quotes(spot: float = 1800.0, mark: float | None = None) -> tuple[Quote, ...]:
     common = {"chain_id": 10, "observed_at_s": NOW_S}
     return (
-        Quote(subject="ETH", kind="index", price=wad(spot), source=f"{LYRA}:SynthetixAdapter", **common),  # type: ignore[arg-type]
-        Quote(subject="ETH", kind="reference", price=wad(spot), source="median", **common),  # type: ignore[arg-type]
+        Quote(subject="ETH", kind="index", price=wad(spot), source=f"{LYRA}:SynthetixAdapter", **common),
+        Quote(subject="ETH", kind="reference", price=wad(spot), source="median", **common),
         Quote(
             subject=PERP_ID,
             kind="mark",
