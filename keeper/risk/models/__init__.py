@@ -32,7 +32,7 @@ _MODULES: Final = {
     "derive-pmrm-1": "derive_pmrm_1",
     "derive-pmrm-2": "derive_pmrm_2",
     "derive-srm": "derive_srm",
-    "house": "house",
+    "house": "house_book",
     "saccr": "saccr",
 }
 

@@ -143,7 +143,7 @@ class Case:
         found = self.index.get(pair, self.index.get("*"))
         if found is None:
             problem = f"has no pair {pair!r}, only {', '.join(self.index)}"
-            raise UnfitValueError("index_price", problem, row=self.id)
+            raise UnfitValueError("index_price", problem)
         return found
 
 

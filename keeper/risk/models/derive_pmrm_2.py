@@ -19,6 +19,7 @@ from typing import Final
 
 import numpy as np
 
+from keeper.model.errors import UnfitValueError
 from keeper.risk.inputs import Floats
 from keeper.risk.models.derive_portfolio import (
     READING,
@@ -45,7 +46,7 @@ from keeper.risk.models.derive_portfolio import (
     vol_params,
     worst,
 )
-from keeper.risk.models.fields import FieldError, Record
+from keeper.risk.models.fields import Record
 from keeper.risk.models.model import OVERFLOW, MarginResult, Model, finite
 
 
@@ -153,7 +154,7 @@ def margin(p: Params, book: Portfolio) -> MarginResult:
 
     Raises
     ------
-    FieldError
+    UnfitValueError
         The portfolio holds a collateral slot that the parameters do not have.
     NoFiniteMarginError
         The parameters overflow on this portfolio.
@@ -236,8 +237,8 @@ def _static_factors(p: Params, book: Portfolio, discount: Floats) -> tuple[Float
 def _collateral_values(p: Params, book: Portfolio) -> list[float]:
     for row, held in enumerate(book.collaterals):
         if held.slot >= len(p.slots):
-            path, found = f"case {book.id!r}: collaterals[{row}].slot", str(held.slot)
-            raise FieldError(path, found=found, expected=f"one of the {len(p.slots)} collateralSlots")
+            problem = f"slot {held.slot} is not among the {len(p.slots)} collateralSlots"
+            raise UnfitValueError("collaterals", problem, row=row)
     return [held.amount * held.price / book.stable for held in book.collaterals]
 
 

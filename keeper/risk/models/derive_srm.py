@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from keeper.model.errors import UnfitValueError
 from keeper.risk.models.derive_black76 import option_prices
 from keeper.risk.models.fields import FieldError, Record
 from keeper.risk.models.model import OVERFLOW, MarginResult, Model, finite
@@ -181,7 +182,7 @@ def margin(p: Params, held: Account) -> MarginResult:
 
     Raises
     ------
-    FieldError
+    UnfitValueError
         Base collateral in a market for which the parameters say nothing.
     NoFiniteMarginError
         The parameters overflow on this account.
@@ -263,8 +264,9 @@ def base_margin(p: Params, market: Market) -> Margins:
     if market.base == 0.0:
         return Margins(im=0.0, mm=0.0)
     if market.name not in p.base:
-        path, known = f"market {market.name!r}: base", ", ".join(p.base)
-        raise FieldError(path, found=f"{market.base:g}", expected=f"0, or a market of params.base ({known})")
+        known = ", ".join(p.base)
+        problem = f"{market.base:g} is held, but params.base has only {known}"
+        raise UnfitValueError("base", problem, row=market.name)
     factors = p.base[market.name]
     notional = market.base * market.spot
     weak = _oracle_charge(p, market.spot_conf, p.base_threshold, notional)

@@ -12,10 +12,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keeper.model.errors import DataError, UnfitValueError
 from keeper.risk.models.fields import FieldError, Record
 from keeper.risk.models.model import Model
 
 _SINGLE = frozenset({"input", "params", "model_params"})
+
+
+class UnfitCaseError(DataError):
+    """A case that reads well cannot be computed: an amount out of range, a name without parameters."""
+
+    path: str
+    """Where the case stands, for example `cases[3] (desk)`."""
+
+    def __init__(self, path: str, problem: DataError) -> None:
+        super().__init__(f"{path} {problem}" if path else str(problem))
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +76,14 @@ def evaluate(model: Model[Any, Any, Any], held: Document) -> Iterator[Any]:
     common: Any = None
     read = False
     for id_, record in held.cases:
-        if "params" in record or "model_params" in record:
-            yield model.requirement(model.params(record), model.case(id_, record))
-            continue
-        if not read:
+        own = "params" in record or "model_params" in record
+        if not own and not read:
             common, read = model.params(held.shared), True
-        yield model.requirement(common, model.case(id_, record))
+        try:
+            parameters = model.params(record) if own else common
+            yield model.requirement(parameters, model.case(id_, record))
+        except UnfitValueError as error:
+            raise UnfitCaseError(record.path, error) from error
 
 
 def _listed(root: Record, name: str) -> tuple[tuple[str, Record], ...]:

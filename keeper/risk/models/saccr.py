@@ -296,19 +296,17 @@ def _addon(table: Mapping[str, Factor], held: NettingSet, asset_class: AssetClas
     sets: dict[str, list[tuple[Trade, Factor, float]]] = {}
     for row, trade in enumerate(held.trades):
         if trade.factor not in table:
-            raise UnfitValueError(f"case {held.id!r}: trades", f"factor {trade.factor!r} is unknown", row=row)
+            raise UnfitValueError("trades", f"factor {trade.factor!r} is unknown", row=row)
         factor = table[trade.factor]
         if factor.asset_class is asset_class:
             effective = supervisory_delta(trade, factor.option_vol) * adjusted_notional(trade, asset_class)
             effective *= maturity_factor(trade.maturity_y, held.agreement)
             sets.setdefault(trade.hedging_set, []).append((trade, factor, effective))
     if asset_class is AssetClass.INTEREST_RATE:
-        return math.fsum(_one_factor(held, rows) * _over_buckets(rows) for rows in sets.values())
+        return math.fsum(_one_factor(rows) * _over_buckets(rows) for rows in sets.values())
     if asset_class is AssetClass.FX:
-        return math.fsum(
-            _one_factor(held, rows) * abs(math.fsum(d for _, _, d in rows)) for rows in sets.values()
-        )
-    return math.fsum(_over_entities(held, rows) for rows in sets.values())
+        return math.fsum(_one_factor(rows) * abs(math.fsum(d for _, _, d in rows)) for rows in sets.values())
+    return math.fsum(_over_entities(rows) for rows in sets.values())
 
 
 def _over_buckets(rows: Sequence[tuple[Trade, Factor, float]]) -> float:
@@ -320,25 +318,25 @@ def _over_buckets(rows: Sequence[tuple[Trade, Factor, float]]) -> float:
     return math.sqrt(max(0.0, d[0] ** 2 + d[1] ** 2 + d[2] ** 2 + cross))
 
 
-def _over_entities(held: NettingSet, rows: Sequence[tuple[Trade, Factor, float]]) -> float:
+def _over_entities(rows: Sequence[tuple[Trade, Factor, float]]) -> float:
     """Return sqrt((sum rho_i A_i)^2 + sum (1 - rho_i^2) A_i^2) over entities, A_i their own add-ons."""
     entities: dict[str, list[tuple[Trade, Factor, float]]] = {}
     for row in rows:
         entities.setdefault(row[0].entity, []).append(row)
     systematic, own = 0.0, 0.0
     for members in entities.values():
-        addon = _one_factor(held, members) * math.fsum(effective for _, _, effective in members)
+        addon = _one_factor(members) * math.fsum(effective for _, _, effective in members)
         rho = members[0][1].correlation
         systematic += rho * addon
         own += (1.0 - rho**2) * addon**2
     return math.sqrt(systematic**2 + own)
 
 
-def _one_factor(held: NettingSet, rows: Iterable[tuple[Trade, Factor, float]]) -> float:
+def _one_factor(rows: Iterable[tuple[Trade, Factor, float]]) -> float:
     factors = {trade.factor: factor.factor for trade, factor, _ in rows}
     if len(set(factors.values())) > 1:
         problem = f"{', '.join(factors)} stand in one group, expected one supervisory factor"
-        raise UnfitValueError("trades", problem, row=held.id)
+        raise UnfitValueError("trades", problem)
     return next(iter(factors.values()))
 
 

@@ -417,7 +417,7 @@ def test_the_first_version_knows_no_skew() -> None:
 
 def test_an_unknown_collateral_slot_is_named() -> None:
     held = [{"slot": 7, "amount": 1.0, "price": 1.0, "conf": 1.0}]
-    with pytest.raises(DataError, match=r"collaterals\[0\]\.slot"):
+    with pytest.raises(DataError, match=r"cases\[0\] \(x\): collaterals\[0\]: slot 7"):
         margin("derive-pmrm-2", V2, portfolio(collaterals=held))
 
 
