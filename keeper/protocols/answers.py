@@ -20,7 +20,7 @@ def answers_to(asked: Asked) -> Generator[Sequence[Read], Sequence[Any], Answers
 
 
 def together(*parts: Reads[Any]) -> Reads[tuple[Any, ...]]:
-    """Run several generators side by side, each round of all of them in one; return their results in order."""
+    """Run generators side by side, each round of all of them in one; return their results in order."""
     results: list[Any] = [None] * len(parts)
     sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(parts)))
     while sent:

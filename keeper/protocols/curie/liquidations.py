@@ -25,6 +25,7 @@ class Candidate:
 
     account: Account
     market: Market
+    mark: Wad
     bases: tuple[Address, ...]
     """Markets in which the trader may have orders; empty when he has none."""
 
@@ -42,7 +43,9 @@ def prove(
     The largest position in an open market is tried, from one of `wallets`, in one call per account, after
     cancelling the trader's orders where he has any. `Failed` where nobody answered.
     """
-    candidates = [c for a in accounts if (c := _candidate(book, a)) is not None]
+    short = [a for a in accounts if a.venue.equity < a.venue.maintenance]
+    tried = {a.id: _candidate(book, a) for a in short}
+    candidates = [c for c in tried.values() if isinstance(c, Candidate)]
     cancels = yield from _cancellations(book.contracts, candidates)
     asked: Asked = {}
     for c in candidates:
@@ -56,29 +59,32 @@ def prove(
             )
             asked["liquidation", c.account.id] = _attempt(book.contracts, c, before, wallets)
     answers = yield from answers_to(asked)
-    return {
-        c.account.id: before
-        if isinstance(before := cancels[c.account.id], Failed)
-        else _answered(book, c, answers)
-        for c in candidates
-    }
+    unknown = {i: c for i, c in tried.items() if isinstance(c, Failed)}
+    unknown |= {i: before for i, before in cancels.items() if isinstance(before, Failed)}
+    known = {c.account.id: c for c in candidates if c.account.id not in unknown}
+    return {**unknown, **{i: _answered(book, c, answers) for i, c in known.items()}}
 
 
-def _candidate(book: Book, account: Account) -> Candidate | None:
-    if account.venue.equity >= account.venue.maintenance:
-        return None
+def _candidate(book: Book, account: Account) -> Candidate | Failed | None:
+    """Return the market to try; None where no market of the account is open, `Failed` for want of a mark."""
     by_instrument = {m.instrument: m for m in book.markets.values()}
-    notionals = {
-        p.instrument: abs(mul(p.size, mark))
-        for p in account.positions
-        if (market := by_instrument[p.instrument]).is_open and not isinstance(mark := market.mark, Failed)
-    }
-    if not notionals:
+    largest: tuple[Wad, Market, Wad] | None = None
+    for position in account.positions:
+        market = by_instrument[position.instrument]
+        if not market.is_open:
+            continue
+        if isinstance(market.mark, Failed):
+            return market.mark
+        notional = Wad(abs(mul(position.size, market.mark)))
+        if largest is None or notional > largest[0]:
+            largest = (notional, market, market.mark)
+    if largest is None:
         return None
-    largest = max(sorted(notionals), key=notionals.__getitem__)
+    _, market, mark = largest
     return Candidate(
         account=account,
-        market=by_instrument[largest],
+        market=market,
+        mark=mark,
         bases=tuple(sorted(book.answers["bases", account.owner])) if account.has_orders else (),
     )
 
@@ -117,15 +123,13 @@ def _answered(book: Book, c: Candidate, answers: Answers) -> Account | Failed:
     if failed := unanswered(answers, ("size", c.account.id)):
         return failed
     size = Wad(answers["size", c.account.id])
-    if isinstance(c.market.mark, Failed):
-        return c.market.mark
     return replace(
         c.account,
         liquidatable=True,
         bounty=Bounty(
             instrument=c.market.instrument,
             size=size,
-            reward_usd=reward(size, c.market.mark, book.ratios.penalty, c.account.venue.equity),
+            reward_usd=reward(size, c.mark, book.ratios.penalty, c.account.venue.equity),
             takes_over=True,
             gas=LIQUIDATION_GAS,
         ),
