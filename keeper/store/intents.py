@@ -1,12 +1,24 @@
 """The outbox's rows: every move is one transaction, checked against the table of moves."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    and_,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from keeper.model.intent import MOVES, OPEN, Simulation, TxIntent, TxState
 from keeper.model.reads import Address
@@ -146,15 +158,15 @@ class Intents:
     ) -> tuple[Transition, Attempt]:
         """Assign the lane's next nonce, sign with it, and keep the bytes: one transaction.
 
-        The nonce is the greatest of our own next one and `at_least`. A failure of `make` leaves the lane
-        as it was, so no nonce is ever assigned without bytes that use it.
+        The nonce is the greatest of `at_least` and the one after the last that we use; a dropped intent's
+        nonce was used by somebody else, which the chain counts. A failure of `make` leaves the lane as it
+        was, so no nonce is ever assigned without bytes that use it.
         """
         self._crash_at("signed.before")
-        chain_id, signer = lane
         with writing(self._engine, self._path) as connection:
-            nonce = max(at_least, _next_nonce(connection, chain_id, signer) or 0)
-            attempt = make(nonce)
-            _set_next_nonce(connection, chain_id, signer, nonce + 1)
+            not_dropped = tables.intents.c.state != TxState.DROPPED.value
+            used = connection.execute(_highest_nonce(lane, not_dropped))
+            attempt = make(max(at_least, 1 + used.scalar_one()))
             done = self._sign(connection, intent_id, attempt, "")
             self._crash_at("signed.written")
         self._crash_at("signed.after")
@@ -332,17 +344,22 @@ class Intents:
             )
         )
 
-    def spent(self, lane: tuple[int, Address], since_s: float) -> Wei:
+    def spent(self, lane: tuple[int, Address], since_s: float, *, besides: str = "") -> Wei:
         """Return what the lane's transactions signed since then cost, or may still cost, in wei.
 
-        One that can still land is counted at the dearest of its versions.
+        One that can still land is counted at the dearest of its versions. The intent `besides` is left out.
         """
         intents, attempts = tables.intents.c, tables.attempts.c
         query = (
             select(intents.id, intents.state, intents.fee, attempts.gas, attempts.fee_per_gas)
             .join(tables.attempts, attempts.intent_id == intents.id)
             .where(
-                and_(intents.chain_id == lane[0], intents.sender == lane[1], attempts.signed_at_s >= since_s)
+                and_(
+                    intents.chain_id == lane[0],
+                    intents.sender == lane[1],
+                    intents.id != besides,
+                    attempts.signed_at_s >= since_s,
+                )
             )
         )
         costs: dict[str, int] = {}
@@ -354,15 +371,26 @@ class Intents:
                     costs[identity] = fee or 0
         return Wei(sum(costs.values()))
 
-    def next_nonce(self, lane: tuple[int, Address]) -> int | None:
-        """Return the nonce after the last one that we assigned; None for a lane never used."""
+    def next_nonce(self, lane: tuple[int, Address]) -> int:
+        """Return the nonce after the last one that a transaction of ours uses; 0 for a lane never used."""
+        not_dropped = tables.intents.c.state != TxState.DROPPED.value
         with reading(self._engine, self._path) as connection:
-            return _next_nonce(connection, *lane)
+            return 1 + int(connection.execute(_highest_nonce(lane, not_dropped)).scalar_one())
+
+    def final_nonce(self, lane: tuple[int, Address]) -> int:
+        """Return the highest nonce whose transaction is final; -1 while there is none."""
+        final = tables.intents.c.state == TxState.FINALIZED.value
+        with reading(self._engine, self._path) as connection:
+            return int(connection.execute(_highest_nonce(lane, final)).scalar_one())
 
     def lanes(self) -> tuple[tuple[int, Address], ...]:
-        """Return every (chain id, signer) that ever signed, sorted."""
-        query = select(tables.lanes.c.chain_id, tables.lanes.c.signer).order_by(
-            tables.lanes.c.chain_id, tables.lanes.c.signer
+        """Return every (chain id, signer) with a transaction that may still land, sorted."""
+        table = tables.intents.c
+        query = (
+            select(table.chain_id, table.sender)
+            .where(table.state.in_([state.value for state in OPEN]))
+            .distinct()
+            .order_by(table.chain_id, table.sender)
         )
         with reading(self._engine, self._path) as connection:
             return tuple((int(chain), Address(signer)) for chain, signer in connection.execute(query))
@@ -429,26 +457,8 @@ def _transition(row: dict[str, Any]) -> Transition:
     )
 
 
-def _next_nonce(connection: Connection, chain_id: int, signer: Address) -> int | None:
-    lane = tables.lanes.c
-    found = connection.execute(
-        select(lane.next_nonce).where(and_(lane.chain_id == chain_id, lane.signer == signer))
-    ).scalar()
-    return None if found is None else int(found)
-
-
-def _set_next_nonce(connection: Connection, chain_id: int, signer: Address, nonce: int) -> None:
-    lane = tables.lanes.c
-    changed = connection.execute(
-        update(tables.lanes)
-        .where(and_(lane.chain_id == chain_id, lane.signer == signer))
-        .values(next_nonce=nonce)
+def _highest_nonce(lane: tuple[int, Address], condition: ColumnElement[bool]) -> Select[int]:
+    table = tables.intents.c
+    return select(func.coalesce(func.max(table.nonce), -1)).where(
+        and_(table.chain_id == lane[0], table.sender == lane[1], condition)
     )
-    if changed.rowcount == 0:
-        row = {"chain_id": chain_id, "signer": signer, "next_nonce": nonce}
-        connection.execute(insert(tables.lanes), [row])
-
-
-def identities(stored: Iterable[StoredIntent]) -> tuple[str, ...]:
-    """Return the ids of `stored`, in order."""
-    return tuple(s.intent.id for s in stored)

@@ -125,14 +125,6 @@ transitions = Table(
     Column("at_s", Float, nullable=False),
 )
 
-lanes = Table(
-    "lanes",
-    metadata,
-    Column("chain_id", BigInteger, primary_key=True),
-    Column("signer", String(42), primary_key=True),
-    Column("next_nonce", BigInteger, nullable=False),
-)
-
 halts = Table(
     "halts",
     metadata,

@@ -94,13 +94,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("state != 'dropped'"),
     )
     op.create_table(
-        "lanes",
-        sa.Column("chain_id", sa.BigInteger(), nullable=False),
-        sa.Column("signer", sa.String(length=42), nullable=False),
-        sa.Column("next_nonce", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("chain_id", "signer", name=op.f("pk_lanes")),
-    )
-    op.create_table(
         "meta",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),

@@ -1,0 +1,188 @@
+"""How a transaction ends: mined, reverted, cancelled by us, or overtaken by another with its nonce."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from keeper.chain.transactions import Receipt
+from keeper.execution.errors import ChainBehindError, DroppedLandedError
+from keeper.execution.ledger import Ledger
+from keeper.execution.limits import Pace
+from keeper.execution.node import NODE_TROUBLE, Node
+from keeper.model.intent import TxIntent, TxState
+from keeper.model.reads import Address
+from keeper.model.snapshot import BlockRef
+from keeper.store.intents import Attempt, StoredIntent
+
+
+class Reaction(StrEnum):
+    """What was done about a transaction."""
+
+    ADOPTED = "adopted"
+    """It was mined; we only had to note it."""
+
+    RESENT = "re-sent"
+    REPLACED = "replaced"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FILLED = "filled"
+    """A nonce that a reorg left to nobody was used up, so that the lane goes on."""
+
+    DROPPED = "dropped"
+    REOPENED = "reopened"
+    FINALIZED = "finalized"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pursued:
+    """One line of a report: an intent, and what was done about it."""
+
+    intent_id: str
+    chain_id: int
+    nonce: int | None
+    reaction: Reaction
+    text: str
+
+
+def pursued(stored: StoredIntent, reaction: Reaction, text: str = "") -> Pursued:
+    """Return the line of an intent."""
+    return Pursued(
+        intent_id=stored.intent.id,
+        chain_id=stored.intent.chain_id,
+        nonce=stored.nonce,
+        reaction=reaction,
+        text=text,
+    )
+
+
+class Ending:
+    """Finds and notes the ends of one lane's transactions. Sends nothing, and needs no key."""
+
+    def __init__(
+        self,
+        node: Node,
+        ledger: Ledger,
+        address: Address,
+        *,
+        abis: Sequence[str],
+        final_after_blocks: int,
+        pace: Pace,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._node = node
+        self._ledger = ledger
+        self._address = address
+        self._abis = tuple(abis)
+        self._final_after_blocks = final_after_blocks
+        self._pace = pace
+        self._sleep = sleep
+
+    def landed(self, stored: StoredIntent) -> tuple[Attempt, Receipt] | None:
+        """Return the version that was mined, looking at the newest first; None while none is."""
+        for attempt in reversed(self._ledger.intents.attempts(stored.intent.id)):
+            receipt = self._node.receipt(attempt.tx_hash)
+            if receipt is not None:
+                return attempt, receipt
+        return None
+
+    def settle(self, stored: StoredIntent, attempt: Attempt, receipt: Receipt) -> Pursued:
+        """Note a receipt: confirmed, with the reason where it reverted; dropped where it cancelled."""
+        intent = stored.intent
+        block = self._node.block(receipt.block_number)
+        succeeded = receipt.status == 1
+        cancelled = attempt.cancels and stored.kind != "lane"
+        reason = ""
+        if cancelled:
+            reason = f"not mined by block {intent.valid_until_block}: cancelled at nonce {attempt.nonce}"
+        elif not succeeded:
+            reason = self._why_reverted(intent, receipt)
+        self._ledger.move(
+            intent.id,
+            TxState.DROPPED if cancelled else TxState.CONFIRMED,
+            reason,
+            tx_hash=attempt.tx_hash,
+            block_number=receipt.block_number,
+            block_hash=receipt.block_hash,
+            block_time_s=None if block is None else block.timestamp_s,
+            success=None if cancelled else succeeded,
+            gas_used=receipt.gas_used,
+            fee=receipt.gas_used * receipt.effective_gas_price,
+        )
+        return pursued(stored, Reaction.CANCELLED if cancelled else Reaction.ADOPTED, reason)
+
+    def reopen(self, stored: StoredIntent) -> str:
+        """Forget a receipt that the chain no longer has. Returns why."""
+        reason = f"a reorg took block {stored.block_number} ({stored.block_hash})"
+        self._ledger.move(
+            stored.intent.id,
+            TxState.SENT,
+            reason,
+            success=None,
+            block_number=None,
+            block_hash=None,
+            block_time_s=None,
+            gas_used=None,
+            fee=None,
+        )
+        return reason
+
+    def finalize(self, stored: StoredIntent, head: BlockRef) -> Pursued:
+        """End a confirmed transaction whose receipt lies deep enough."""
+        assert stored.block_number is not None
+        depth = head.number - stored.block_number
+        if depth < self._final_after_blocks:
+            text = f"{depth} of {self._final_after_blocks} blocks deep"
+            return pursued(stored, Reaction.WAITING, text)
+        self._ledger.move(stored.intent.id, TxState.FINALIZED, stored.reason)
+        return pursued(stored, Reaction.FINALIZED, f"{depth} blocks deep")
+
+    def nonce_used(self, stored: StoredIntent) -> bool:
+        """Whether the chain has a transaction with the intent's nonce."""
+        assert stored.nonce is not None
+        return self._node.nonce(self._address, "latest") > stored.nonce
+
+    def lost_nonce(self, stored: StoredIntent) -> Pursued:
+        """Our nonce is used: by a version of ours whose receipt comes late, or by another transaction."""
+        for look in range(self._pace.foreign_looks):
+            if (landed := self.landed(stored)) is not None:
+                return self.settle(stored, *landed)
+            if look + 1 < self._pace.foreign_looks:
+                self._sleep(self._pace.poll_s * 2**look)
+        if not self.nonce_used(stored):
+            return pursued(stored, Reaction.WAITING, "the node contradicts itself about the nonce")
+        reason = f"nonce {stored.nonce} was used by another transaction of {stored.intent.sender}"
+        head = self._node.head()
+        self._ledger.move(stored.intent.id, TxState.DROPPED, reason, block_number=head.number)
+        return pursued(stored, Reaction.DROPPED, reason)
+
+    def require_sane(self, head: BlockRef) -> None:
+        """Check that the chain has what we know as final, and lacks what we gave up.
+
+        A transaction whose nonce another one used can land after all, when a reorg takes that other one.
+        Raises `ChainBehindError` and `DroppedLandedError`.
+        """
+        lane = self._node.chain_id, self._address
+        known = 1 + self._ledger.intents.final_nonce(lane)
+        counted = self._node.nonce(self._address, "latest")
+        if counted < known:
+            raise ChainBehindError(*lane, counted=counted, known=known)
+        since = head.number - self._final_after_blocks
+        for stored in self._ledger.intents.dropped_since(lane, since):
+            landed = self.landed(stored)
+            if landed is not None and not landed[0].cancels:
+                raise DroppedLandedError(stored.intent.id, landed[0].tx_hash)
+
+    def _why_reverted(self, intent: TxIntent, receipt: Receipt) -> str:
+        try:
+            why = self._node.revert_reason(
+                sender=intent.sender,
+                to=intent.to,
+                data=intent.data,
+                value=intent.value,
+                block_number=receipt.block_number,
+                abis=self._abis,
+            )
+        except NODE_TROUBLE:
+            why = ""
+        return why or "reverted without a reason that can be found"

@@ -1,0 +1,177 @@
+"""Why something is not sent.
+
+* TripwireError
+  * HaltedError         a person, or a failed invariant, stopped all sending
+  * ChainBehindError    the chain lacks transactions that we know as final
+  * DroppedLandedError  a transaction that was given up has taken effect
+  * LaneGapError        more nonces are missing below ours than we may fill
+* ConfigError
+  * KeystoreError       no key can be had from keystore and password file
+  * SignerMismatchError live without a signer, dry-run with one, or another one's address
+  * OtherSignerError    the store holds open transactions that this keystore cannot replace
+* DataError             the intent is dropped with this reason
+  * NotAllowedError     not on the allow-list
+  * LimitError          above a limit
+  * BudgetError         gas costs more than the action is worth
+  * UnknownVenueError   the plan names a venue that is not configured
+  * UnpinnedChainError  the plan's snapshot has no block of the chain
+"""
+
+from pathlib import Path
+
+from keeper.model.errors import ConfigError, DataError, TripwireError
+from keeper.model.reads import Address
+from keeper.model.units import Wei
+
+
+class HaltedError(TripwireError):
+    """Sending is stopped until a person resumes it."""
+
+    reason: str
+
+    def __init__(self, reason: str, by: str) -> None:
+        super().__init__(f"halted by {by}: {reason}. Nothing is sent until `keeper resume`")
+        self.reason = reason
+
+
+class ChainBehindError(TripwireError):
+    """The chain counts fewer transactions of our signer than we know as final."""
+
+    chain_id: int
+    counted: int
+    known: int
+
+    def __init__(self, chain_id: int, signer: Address, *, counted: int, known: int) -> None:
+        super().__init__(
+            f"chain {chain_id} counts {counted} transactions of {signer}, {known} are final in the store: "
+            "the node is rolled back or serves another chain; correct it, or use a new store"
+        )
+        self.chain_id = chain_id
+        self.counted = counted
+        self.known = known
+
+
+class DroppedLandedError(TripwireError):
+    """A reorg gave effect to a transaction that was given up, so its decision may have been taken twice."""
+
+    intent_id: str
+    tx_hash: str
+
+    def __init__(self, intent_id: str, tx_hash: str) -> None:
+        super().__init__(
+            f"transaction {tx_hash} of intent {intent_id[:12]} was given up and has landed after a reorg: "
+            "check the accounts it touched"
+        )
+        self.intent_id = intent_id
+        self.tx_hash = tx_hash
+
+
+class LaneGapError(TripwireError):
+    """Nonces below ours are unused, too many to be the trace of one lost transaction."""
+
+    chain_id: int
+    missing: int
+
+    def __init__(self, chain_id: int, signer: Address, *, counted: int, lowest: int) -> None:
+        super().__init__(
+            f"chain {chain_id} counts {counted} transactions of {signer}, our lowest open nonce is {lowest}: "
+            "the node is rolled back, or another program uses this key"
+        )
+        self.chain_id = chain_id
+        self.missing = lowest - counted
+
+
+class KeystoreError(ConfigError):
+    """The signer's key cannot be had. The message never holds a secret."""
+
+    path: Path
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+
+
+class OtherSignerError(ConfigError):
+    """Transactions of another signer, or on a chain that is not configured, are still open."""
+
+    signer: Address
+    chain_id: int
+
+    def __init__(self, signer: Address, chain_id: int, count: int) -> None:
+        super().__init__(
+            f"the store holds {count} open transactions of {signer} on chain {chain_id}: run with that "
+            "keystore and chain until they are mined or cancelled"
+        )
+        self.signer = signer
+        self.chain_id = chain_id
+
+
+class SignerMismatchError(ConfigError):
+    """Live needs a signer, and dry-run must not hold one."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"signer: {problem}")
+
+
+class NotAllowedError(DataError):
+    """A call that no configured venue's adapter declares."""
+
+    chain_id: int
+    to: Address
+    selector: str
+
+    def __init__(
+        self, chain_id: int, to: Address, selector: str, problem: str = "is not on the allow-list"
+    ) -> None:
+        super().__init__(f"call {selector} to {to} on chain {chain_id} {problem}")
+        self.chain_id = chain_id
+        self.to = to
+        self.selector = selector
+
+
+class LimitError(DataError):
+    """More than a limit of the configuration allows."""
+
+    limit: str
+    """Its key under [limits]."""
+
+    wanted: int
+    allowed: int
+
+    def __init__(self, limit: str, *, wanted: int, allowed: int) -> None:
+        super().__init__(f"limits.{limit} allows {allowed}, this needs {wanted}")
+        self.limit = limit
+        self.wanted = wanted
+        self.allowed = allowed
+
+
+class BudgetError(DataError):
+    """Gas at today's price costs more than this transaction may cost."""
+
+    wanted: Wei
+    budget: Wei
+
+    def __init__(self, *, wanted: Wei, budget: Wei) -> None:
+        super().__init__(f"gas costs at least {wanted} wei, the budget of this action is {budget} wei")
+        self.wanted = wanted
+        self.budget = budget
+
+
+class UnknownVenueError(DataError):
+    """The plan names a venue that is not configured here."""
+
+    venue: str
+
+    def __init__(self, venue: str) -> None:
+        super().__init__(f"venue {venue} is not configured")
+        self.venue = venue
+
+
+class UnpinnedChainError(DataError):
+    """The plan acts on a chain that its snapshot could not read."""
+
+    chain_id: int
+
+    def __init__(self, chain_id: int) -> None:
+        super().__init__(f"chain {chain_id} has no block in the snapshot that the plan rests on")
+        self.chain_id = chain_id

@@ -1,0 +1,119 @@
+"""The outbox's rows and the journal, kept in step: the move first, its record before the next step."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from keeper.model.canonical import plain
+from keeper.model.intent import Simulation, TxState
+from keeper.model.reads import Address
+from keeper.model.record import Record, RecordKind
+from keeper.store.intents import ENDED, Attempt, Intents, StoredIntent, Transition
+from keeper.store.store import Store
+
+
+class Recorder(Protocol):
+    """What execution needs of the journal. `keeper.journal.journal.Journal` is one."""
+
+    def append(self, kind: RecordKind, cycle_id: str, chain_time_s: int, body: dict[str, Any]) -> Record:
+        """Write one record; it is on disk when this returns."""
+        ...
+
+    def last(self, kind: RecordKind) -> Record | None:
+        """Return the newest record of a kind."""
+        ...
+
+
+class Ledger:
+    """Moves intents and tells the journal about each move."""
+
+    def __init__(self, store: Store, journal: Recorder) -> None:
+        self.store = store
+        self._journal = journal
+        self._cycle_id = ""
+        self._chain_time_s = 0
+
+    @property
+    def intents(self) -> Intents:
+        """The rows, for reading."""
+        return self.store.intents
+
+    def begin(self, cycle_id: str, chain_time_s: int) -> None:
+        """Name the cycle that the next moves belong to."""
+        self._cycle_id = cycle_id
+        self._chain_time_s = chain_time_s
+
+    def catch_up(self) -> int:
+        """Record the moves that a crash kept out of the journal. Returns how many.
+
+        A journal without any move is a new one: only what is still under way is repeated in it.
+        """
+        last = self._journal.last(RecordKind.TRANSITION)
+        if last is not None:
+            missed = self.intents.transitions(after=int(last.body["transition"]))
+        else:
+            running = self.intents.within([state for state in TxState if state not in ENDED])
+            missed = tuple(
+                t for stored in running for t in self.intents.transitions(intent_id=stored.intent.id)
+            )
+        for transition in missed:
+            self._tell(transition)
+        return len(missed)
+
+    def plan(self, planned: Sequence[StoredIntent]) -> None:
+        """Write new intents, all or none."""
+        for transition in self.intents.plan(planned):
+            self._tell(transition)
+
+    def simulated(self, stored: StoredIntent, simulation: Simulation, gas: int, max_fee: int) -> None:
+        """Note that the transaction would succeed, with the gas limit and budget it will have."""
+        self._tell(
+            self.intents.move(
+                stored.intent.id,
+                TxState.SIMULATED,
+                simulation=dataclasses.asdict(simulation),
+                gas=gas,
+                max_fee=max_fee,
+            )
+        )
+
+    def dropped(self, stored: StoredIntent, reason: str, simulation: Simulation | None) -> None:
+        """End an intent that was never signed."""
+        seen = {} if simulation is None else {"simulation": dataclasses.asdict(simulation)}
+        self._tell(self.intents.move(stored.intent.id, TxState.DROPPED, reason=reason, **seen))
+
+    def move(self, intent_id: str, to: TxState, reason: str = "", **changes: object) -> None:
+        """Take an intent to another state. Raises `IllegalMoveError`."""
+        self._tell(self.intents.move(intent_id, to, reason=reason, **changes))
+
+    def sign(
+        self, intent_id: str, lane: tuple[int, Address], at_least: int, make: Callable[[int], Attempt]
+    ) -> Attempt:
+        """Assign the nonce, sign, keep the bytes."""
+        transition, attempt = self.intents.sign(intent_id, lane, at_least, make)
+        self._tell(transition)
+        return attempt
+
+    def sign_again(self, intent_id: str, attempt: Attempt, reason: str) -> None:
+        """Keep a replacement at the same nonce."""
+        self._tell(self.intents.sign_again(intent_id, attempt, reason))
+
+    def fill(
+        self, planned: StoredIntent, nonce: int, simulation: Simulation, make: Callable[[int], Attempt]
+    ) -> Attempt:
+        """Plan and sign a transaction at a nonce that nobody uses any more."""
+        transitions, attempt = self.intents.fill(planned, nonce, simulation, make)
+        for transition in transitions:
+            self._tell(transition)
+        return attempt
+
+    def _tell(self, transition: Transition) -> None:
+        body = plain(transition)
+        body["transition"] = body.pop("id")
+        if transition.before is None:
+            # The first record of an intent says what it is; the others name it.
+            stored = self.intents.get(transition.intent_id)
+            assert stored is not None
+            body["intent"] = plain(stored.intent)
+            body["kind"], body["subject"] = stored.kind, stored.subject
+        self._journal.append(RecordKind.TRANSITION, self._cycle_id, self._chain_time_s, body)

@@ -1,0 +1,81 @@
+"""What may leave, whatever the plan says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from keeper.execution.errors import LimitError
+from keeper.model.units import Wei
+
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps of one lane (chain, signer), wei of its native coin. Gas that may still be spent counts whole."""
+
+    max_gas_wei_per_tx: Wei
+    """Gas limit times fee cap."""
+
+    max_gas_wei_per_hour: Wei
+    max_gas_wei_per_day: Wei
+    min_native: Wei
+    """Left with the signer after the dearest outcome."""
+
+    max_fee_per_gas: Wei
+    valid_blocks: int
+    """An intent that is not signed within so many blocks of its snapshot is dropped."""
+
+
+def check_limits(
+    limits: Limits,
+    *,
+    worst_fee: Wei,
+    value: Wei,
+    native: Wei,
+    spent_since: Callable[[float], Wei],
+    now_s: float,
+) -> None:
+    """Check one transaction before it is signed.
+
+    `spent_since` gives what all others of the lane cost or may still cost since a wall-clock time. Raises
+    `LimitError` with the first limit that is exceeded.
+    """
+    _require("max_gas_wei_per_tx", worst_fee, limits.max_gas_wei_per_tx)
+    for name, span_s, allowed in (
+        ("max_gas_wei_per_hour", _HOUR_S, limits.max_gas_wei_per_hour),
+        ("max_gas_wei_per_day", _DAY_S, limits.max_gas_wei_per_day),
+    ):
+        _require(name, spent_since(now_s - span_s) + worst_fee, allowed)
+    left = native - worst_fee - value
+    if left < limits.min_native:
+        raise LimitError("min_native", wanted=limits.min_native + worst_fee + value, allowed=native)
+
+
+def _require(name: str, wanted: int, allowed: int) -> None:
+    if wanted > allowed:
+        raise LimitError(name, wanted=wanted, allowed=allowed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long things may take before they are pursued."""
+
+    receipt_wait_s: float = 60.0
+    """How long a cycle waits for one receipt; afterwards later cycles pursue it."""
+
+    poll_s: float = 0.02
+    """First pause between two looks for a receipt; it doubles up to one second."""
+
+    bump_after_blocks: int = 3
+    """Blocks without a receipt after which a transaction is replaced at a higher fee."""
+
+    foreign_looks: int = 3
+    """Looks for our own receipt before a used nonce is taken as somebody else's."""
+
+    cool_down_s: int = 120
+    """Chain time for which a subject is left alone after a revert; doubled with each in a row."""
+
+    max_fill: int = 4
+    """Most nonces of others, lost in a reorg, that are filled to free the lane."""

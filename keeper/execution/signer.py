@@ -1,0 +1,109 @@
+"""Keys, behind one interface. The only module of the product that sees one."""
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from keeper.execution.errors import KeystoreError
+from keeper.model.reads import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """Bytes that anybody may broadcast."""
+
+    raw: bytes
+    tx_hash: str
+    """0x-prefixed."""
+
+
+class Signer(Protocol):
+    """Signs transactions for one address."""
+
+    @property
+    def address(self) -> Address:
+        """Whose transactions these are."""
+        ...
+
+    def sign(self, tx: Mapping[str, Any]) -> Signed:
+        """Sign a complete transaction: chain id, nonce, gas and fees included."""
+        ...
+
+
+class KeystoreSigner:
+    """A key from an encrypted keystore file (web3 secret storage), opened with a password file."""
+
+    __slots__ = ("_account",)
+
+    def __init__(self, account: LocalAccount) -> None:
+        self._account = account
+
+    @classmethod
+    def load(cls, keystore: Path, password_file: Path) -> Self:
+        """Decrypt the key; it stays in this process's memory.
+
+        Raises `KeystoreError` when a file is missing, the password file can be read by others or belongs
+        to somebody else, the keystore is none, or the password is wrong.
+        """
+        password = _password(password_file)
+        try:
+            sealed = json.loads(keystore.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise KeystoreError(keystore, f"the keystore cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise KeystoreError(keystore, "is not a keystore file (encrypted JSON)") from None
+        if not isinstance(sealed, dict) or not ("crypto" in sealed or "Crypto" in sealed):
+            raise KeystoreError(keystore, "is not a keystore file (it has no `crypto` section)")
+        try:
+            account: LocalAccount = Account.from_key(Account.decrypt(sealed, password))
+        except ValueError:
+            # The cause is not chained: its text is the library's, and may hold what it was given.
+            text = f"cannot be decrypted: wrong password in {password_file}, or a damaged file"
+            raise KeystoreError(keystore, text) from None
+        except (KeyError, TypeError, NotImplementedError):
+            raise KeystoreError(keystore, "is not a keystore file of version 3") from None
+        return cls(account)
+
+    @property
+    def address(self) -> Address:
+        """Whose transactions these are."""
+        return Address(self._account.address)
+
+    def sign(self, tx: Mapping[str, Any]) -> Signed:
+        """Sign a complete transaction."""
+        signed = self._account.sign_transaction(dict(tx))
+        return Signed(raw=bytes(signed.raw_transaction), tx_hash="0x" + bytes(signed.hash).hex())
+
+    def __repr__(self) -> str:
+        return f"KeystoreSigner({self.address})"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a signer is not copied or pickled: that would copy its key")
+
+
+def _password(path: Path) -> str:
+    """Read a secret that nobody but its owner may read. A final newline is not part of it."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read()
+    except OSError as error:
+        raise KeystoreError(path, f"the password file cannot be read: {error.strerror}") from None
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        raise KeystoreError(path, f"the password file has mode {mode:04o}, expected 0600: run chmod 600")
+    if status.st_uid != os.geteuid():
+        raise KeystoreError(
+            path, f"the password file belongs to user {status.st_uid}, expected {os.geteuid()}"
+        )
+    try:
+        return content.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise KeystoreError(path, "the password file is not UTF-8 text") from None
