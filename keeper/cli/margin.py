@@ -18,21 +18,18 @@ SCHEMA: Final = "keeper.margin/1"
 _BAD_INPUT: Final = 2
 _STDIN: Final = Path("-")
 
-HELP: Final = """Compute margins of recorded or hypothetical portfolios, offline.
-
-The file holds `params` and `cases`, a table of `columns` and `rows`, a list of cases, or one
-portfolio. Parameters are always input. `keeper margin --list` names the models.
-
-\b
-Examples
-  keeper margin --list
-  keeper margin --model derive-pmrm-2 --input portfolios.json
-  keeper margin --model saccr --input netting_sets.json --json | jq '.results[].ead'
-  cat book.json | keeper margin -m house -i -
-
-Exit code 2: the model is unknown, or the file cannot be read or is unfit. The message names the
-file, the case and the field. No margin is printed then.
-"""
+HELP: Final = (
+    "Compute margins of recorded or hypothetical portfolios, offline.\n\n"
+    "The file holds `params` and `cases`, a table of `columns` and `rows`, a list of cases, or one "
+    "portfolio. Parameters are always input. `keeper margin --list` names the models.\n\n"
+    "\b\nExamples\n"
+    "  keeper margin --list\n"
+    "  keeper margin --model derive-pmrm-2 --input portfolios.json\n"
+    "  keeper margin --model saccr --input netting_sets.json --json\n"
+    "  cat book.json | keeper margin -m house -i -\n\n"
+    "Exit code 2: the model is unknown, or the file cannot be read or is unfit. The message names the file, "
+    "the case and the field, and no margin is printed."
+)
 
 
 class UnreadableFileError(DataError):
@@ -115,7 +112,13 @@ def results_table(model: "Model[Any, Any, Any]", results: Sequence[Any]) -> "Tab
     from rich import box
     from rich.table import Table
 
-    table = Table(title=model.name, caption=model.reading, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(
+        title=model.name,
+        caption=model.reading,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
     table.add_column("case", overflow="fold")
     for name, unit in model.units.items():
         table.add_column(f"{name}\n{unit}", justify="right", no_wrap=True)
@@ -172,4 +175,4 @@ def _shown(value: float | int | None) -> str:
         return NOTHING
     if isinstance(value, int):
         return str(value)
-    return f"{value:,.2f}" if abs(value) >= 1000.0 else f"{value:,.9g}"
+    return f"{value:,.2f}" if abs(value) >= 1000.0 else f"{value:,.6g}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from keeper.risk.models.derive_black76 import option_prices
 from keeper.risk.models.fields import Record
-from keeper.risk.models.model import OVERFLOW, Model, finite
+from keeper.risk.models.model import Model, finite_result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +52,12 @@ def case(id_: str, record: Record) -> Quote:
     )
 
 
-@OVERFLOW
+@finite_result
 def prices(_: None, quote: Quote) -> PriceResult:
     """Return call, put and call delta. Raises `NoFiniteMarginError` where they overflow."""
     numbers = (quote.seconds, quote.vol, quote.forward, quote.strike, quote.discount)
     call, put, call_delta = option_prices(*(np.array(number, dtype=np.float64) for number in numbers))
-    return finite(PriceResult(id=quote.id, call=float(call), put=float(put), call_delta=float(call_delta)))
+    return PriceResult(id=quote.id, call=float(call), put=float(put), call_delta=float(call_delta))
 
 
 MODEL: Final = Model(

@@ -30,7 +30,7 @@ from keeper.model.errors import DataError, UnfitValueError
 from keeper.risk.black76 import greeks, price
 from keeper.risk.inputs import Floats
 from keeper.risk.models.fields import FieldError, Record
-from keeper.risk.models.model import OVERFLOW, Model, finite
+from keeper.risk.models.model import Model, finite_result
 
 EXTENDED_MOVES: Final[tuple[float, ...]] = (-0.66, -0.33, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 """Published with the model, not part of its parameters; `extended_moves` in the parameters replaces them."""
@@ -224,7 +224,7 @@ def case(id_: str, record: Record) -> Case:
     return Case(id=id_, inverse=contract == "inverse", index=by_pair, legs=legs, **own)
 
 
-@OVERFLOW
+@finite_result
 def margin(p: Params, held: Case) -> PmeResult:
     """Return initial and maintenance requirement of one portfolio, with every part.
 
@@ -246,28 +246,26 @@ def margin(p: Params, held: Case) -> PmeResult:
     pnl = np.sum(list(tables.values()), axis=0)
     least = int(pnl.argmin())
     worst_case = max(0.0, -float(pnl[least]))
-    roll = math.fsum(roll_shock(p.pair(pair), held, legs) for pair, legs in by_pair.items())
-    delta = math.fsum(delta_shock(p.pair(pair), held, legs) for pair, legs in by_pair.items())
+    roll = sum(roll_shock(p.pair(pair), held, legs) for pair, legs in by_pair.items())
+    delta = sum(delta_shock(p.pair(pair), held, legs) for pair, legs in by_pair.items())
     matrix = round(worst_case, _PLACES) + roll + delta + held.correlation_contingency
     own = held.spot_margin + held.mmp_margin + held.open_orders_margin
-    return finite(
-        PmeResult(
-            id=held.id,
-            im=round(matrix + own, _PLACES),
-            mm=max(p.pair(pair).mm_factor for pair in by_pair) * matrix,
-            mtm=None,
-            worst_im=least,
-            worst_mm=least,
-            scenario_pnl=tuple(pnl.tolist()),
-            worst_case=worst_case,
-            roll_shock=roll,
-            delta_shock=delta,
-            correlation_contingency=held.correlation_contingency,
-            risk_matrix=matrix,
-            spot_margin=held.spot_margin,
-            mmp_margin=held.mmp_margin,
-            open_orders_margin=held.open_orders_margin,
-        )
+    return PmeResult(
+        id=held.id,
+        im=round(matrix + own, _PLACES),
+        mm=max(p.pair(pair).mm_factor for pair in by_pair) * matrix,
+        mtm=None,
+        worst_im=least,
+        worst_mm=least,
+        scenario_pnl=tuple(pnl.tolist()),
+        worst_case=worst_case,
+        roll_shock=roll,
+        delta_shock=delta,
+        correlation_contingency=held.correlation_contingency,
+        risk_matrix=matrix,
+        spot_margin=held.spot_margin,
+        mmp_margin=held.mmp_margin,
+        open_orders_margin=held.open_orders_margin,
     )
 
 
@@ -319,7 +317,7 @@ def roll_shock(p: PairParams, held: Case, legs: Sequence[Leg]) -> float:
     net: dict[float | None, float] = {}
     for leg in legs:
         net[leg.days] = net.get(leg.days, 0.0) + _delta(leg) * _unit(leg, held)
-    return math.fsum(abs(delta) * _annual_move(p, days) for days, delta in net.items())
+    return sum(abs(delta) * _annual_move(p, days) for days, delta in net.items())
 
 
 def delta_shock(p: PairParams, held: Case, legs: Sequence[Leg]) -> float:

@@ -42,7 +42,7 @@ from keeper.risk.models.derive_portfolio import (
     worst,
 )
 from keeper.risk.models.fields import Record
-from keeper.risk.models.model import OVERFLOW, MarginResult, Model, finite
+from keeper.risk.models.model import MarginResult, Model, finite_result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def params(document: Record) -> Params:
     )
 
 
-@OVERFLOW
+@finite_result
 def margin(p: Params, book: Portfolio) -> MarginResult:
     """Return initial and maintenance margin of one portfolio, by the formulas above.
 
@@ -120,7 +120,7 @@ def margin(p: Params, book: Portfolio) -> MarginResult:
     mtm = base_value + book.perp_value + float(now.sum()) + book.cash
     span = least - static
     im = span * (p.im_factor + peg_loss(book, p.oracle)) - confidence + mtm
-    return finite(margin_result(book, im=im, mm=span + mtm, mtm=mtm, worst_at=at, pnl=pnl))
+    return margin_result(book, im=im, mm=span + mtm, mtm=mtm, worst_at=at, pnl=pnl)
 
 
 MODEL: Final = Model(

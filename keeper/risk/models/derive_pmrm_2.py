@@ -47,7 +47,7 @@ from keeper.risk.models.derive_portfolio import (
     worst,
 )
 from keeper.risk.models.fields import Record
-from keeper.risk.models.model import OVERFLOW, MarginResult, Model, finite
+from keeper.risk.models.model import MarginResult, Model, finite_result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ def params(document: Record) -> Params:
     )
 
 
-@OVERFLOW
+@finite_result
 def margin(p: Params, book: Portfolio) -> MarginResult:
     """Return initial and maintenance margin of one portfolio, by the formulas above.
 
@@ -186,7 +186,7 @@ def margin(p: Params, book: Portfolio) -> MarginResult:
     mtm = math.fsum(worth) + book.perp_value + float(now.sum()) + book.cash
     mm = least * p.mm_factor - mm_charge + mtm
     im = least * (p.im_factor + peg_loss(book, p.oracle)) - im_charge - mm_charge + mtm
-    return finite(margin_result(book, im=im, mm=mm, mtm=mtm, worst_at=at, pnl=pnl))
+    return margin_result(book, im=im, mm=mm, mtm=mtm, worst_at=at, pnl=pnl)
 
 
 def skew_multiplier(tau: Floats, k: Floats, cap: SkewCap, skew: SkewParams) -> Floats:

@@ -19,7 +19,7 @@ import numpy as np
 from keeper.model.errors import UnfitValueError
 from keeper.risk.models.derive_black76 import option_prices
 from keeper.risk.models.fields import FieldError, Record
-from keeper.risk.models.model import OVERFLOW, MarginResult, Model, finite
+from keeper.risk.models.model import MarginResult, Model, finite_result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +176,7 @@ def account(id_: str, case: Record) -> Account:
     return loaded
 
 
-@OVERFLOW
+@finite_result
 def margin(p: Params, held: Account) -> MarginResult:
     """Return initial and maintenance margin of one account, by the rules of this module.
 
@@ -200,9 +200,7 @@ def margin(p: Params, held: Account) -> MarginResult:
         options = sum(option.mtm for expiry in market.expiries for option in expiry.options)
         # The margin of base collateral ignores the stable coin's price, its value does not.
         mtm += options + market.perp_value + market.base * market.spot / held.stable
-    return finite(
-        MarginResult(id=held.id, im=im, mm=mm, mtm=mtm, worst_im=None, worst_mm=None, scenario_pnl=())
-    )
+    return MarginResult(id=held.id, im=im, mm=mm, mtm=mtm, worst_im=None, worst_mm=None, scenario_pnl=())
 
 
 def perp_margin(p: Params, market: Market) -> Margins:

@@ -115,13 +115,13 @@ class Record:
             raise self.unfit(name, "true or false")
         return raw
 
-    def text(self, name: str, *, one_of: Sequence[str] = (), default: str | None = None) -> str:
+    def text(self, name: str, *, one_of: Sequence[str] | None = None, default: str | None = None) -> str:
         """Return a string that is not empty, one of `one_of` where given."""
         if default is not None and name not in self:
             return default
         raw = self.values.get(name)
-        if not isinstance(raw, str) or not raw or (one_of and raw not in one_of):
-            raise self.unfit(name, f"one of {', '.join(one_of)}" if one_of else "a text")
+        if not isinstance(raw, str) or not raw or (one_of is not None and raw not in one_of):
+            raise self.unfit(name, "a text" if one_of is None else f"one of {', '.join(one_of)}")
         return raw
 
     def record(self, name: str) -> "Record":

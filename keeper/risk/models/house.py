@@ -220,9 +220,9 @@ def exposures(columns: Instruments, sizes: Floats) -> tuple[Leg, ...]:
     return tuple(
         Leg(
             underlying=underlying,
-            delta_usd=math.fsum(notional[rows]),
-            gross_delta_usd=math.fsum(np.abs(notional[rows])),
-            gross_vega_usd_per_vol=math.fsum(vega[rows]),
+            delta_usd=float(notional[rows].sum()),
+            gross_delta_usd=float(np.abs(notional[rows]).sum()),
+            gross_vega_usd_per_vol=float(vega[rows].sum()),
         )
         for (underlying, _, _), rows in groups.items()
     )

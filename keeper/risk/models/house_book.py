@@ -36,13 +36,14 @@ from keeper.risk.history import FactorSeries, filtered_scenarios, historical_sce
 from keeper.risk.inputs import Floats
 from keeper.risk.models.fields import FieldError, Record
 from keeper.risk.models.house import HouseRules, Liquidity, house_requirement, net_sizes
-from keeper.risk.models.model import OVERFLOW, Model, finite
+from keeper.risk.models.model import Model, finite_result
 from keeper.risk.scenarios import EXTENDED_MOVES, Scenarios, grid, restrict
 
 _KINDS: Final = {kind.name.lower(): kind for kind in Kind}
 _MARKET: Final = ("half_spread", "vol_spread", "volume_usd", "daily_vol")
 _LEVELS: Final = ("spot_usd", "vol", "perp_usd", "forward_usd")
 _MAX_BUCKETS: Final = 100
+_LATEST_S: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +111,7 @@ def params(document: Record) -> Params:
         raise series.unfit("underlyings", "at least one underlying")
     history = joint_history(
         {name: _series(series.record(name), past) for name in series.names()},
-        step_s=past.whole("step_s", low=1),
+        step_s=past.whole("step_s", low=1, high=_LATEST_S),
     )
     horizon = record.real("horizon_steps", low=0.0, default=1.0)
     return Params(
@@ -145,6 +146,8 @@ def case(id_: str, record: Record) -> Case:
     """
     market = record.record("market")
     names = tuple(market.names())
+    if not names:
+        raise record.unfit("market", "at least one underlying")
     rows = record.records("instruments")
     columns = _instruments(rows, names)
     cash = record.record("cash_usd") if "cash_usd" in record else Record(path=record.path, values={})
@@ -170,7 +173,7 @@ def case(id_: str, record: Record) -> Case:
     )
 
 
-@OVERFLOW
+@finite_result
 def requirement(p: Params, held: Case) -> HouseResult:
     """Return the house requirement of one book.
 
@@ -191,22 +194,20 @@ def requirement(p: Params, held: Case) -> HouseResult:
         liquidity=held.liquidity,
         rules=p.rules,
     )
-    return finite(
-        HouseResult(
-            id=held.id,
-            im=found.initial_usd,
-            mm=found.maintenance_usd,
-            mtm=_value_usd(held),
-            worst_im=found.worst,
-            worst_mm=found.worst,
-            scenario_pnl=tuple(found.grid_pnl_usd.tolist()),
-            scan=found.scan_usd,
-            es=found.es_usd,
-            floor=found.floor_usd,
-            basis=found.basis_usd,
-            liquidity=found.liquidity_usd,
-            concentration=found.concentration_usd,
-        )
+    return HouseResult(
+        id=held.id,
+        im=found.initial_usd,
+        mm=found.maintenance_usd,
+        mtm=_value_usd(held),
+        worst_im=found.worst,
+        worst_mm=found.worst,
+        scenario_pnl=tuple(found.grid_pnl_usd.tolist()),
+        scan=found.scan_usd,
+        es=found.es_usd,
+        floor=found.floor_usd,
+        basis=found.basis_usd,
+        liquidity=found.liquidity_usd,
+        concentration=found.concentration_usd,
     )
 
 
@@ -264,7 +265,7 @@ def _discount(row: Record) -> float:
 
 
 def _series(record: Record, past: Record) -> FactorSeries:
-    times = past.reals("times_s", low=0.0)
+    times = past.reals("times_s", low=0.0, high=float(_LATEST_S))
     if any(time != int(time) for time in times):
         raise past.unfit("times_s", "whole seconds")
     levels: dict[str, Floats | None] = {

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Final, Generic, Protocol, TypeVar
+from functools import wraps
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,18 +12,18 @@ from keeper.model.errors import DataError
 from keeper.risk.models.fields import Record
 
 Params = TypeVar("Params")
-Case = TypeVar("Case")
 
 
-class Result(Protocol):
-    """A frozen dataclass with the case's id. Its fields are the columns of the answer."""
+class Named(Protocol):
+    """A frozen dataclass with the id of a case: the case itself, or its result."""
 
     @property
     def id(self) -> str:
-        """The case that this is the answer to."""
+        """As in the document, else the position in it."""
 
 
-ResultT = TypeVar("ResultT", bound=Result)
+CaseT = TypeVar("CaseT", bound=Named)
+ResultT = TypeVar("ResultT", bound=Named)
 
 
 class NoFiniteMarginError(DataError):
@@ -41,7 +42,7 @@ class NoFiniteMarginError(DataError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model(Generic[Params, Case, ResultT]):
+class Model(Generic[Params, CaseT, ResultT]):
     """A margin model. Parameters are input: no number of a venue stands in its code."""
 
     name: str
@@ -59,10 +60,10 @@ class Model(Generic[Params, Case, ResultT]):
     params: Callable[[Record], Params]
     """Read the parameters from a document, or from a case that brings its own."""
 
-    case: Callable[[str, Record], Case]
+    case: Callable[[str, Record], CaseT]
     """Read one case, given its id."""
 
-    requirement: Callable[[Params, Case], ResultT]
+    requirement: Callable[[Params, CaseT], ResultT]
     """Compute. Pure: same parameters and case, same result."""
 
 
@@ -91,15 +92,23 @@ class MarginResult:
     """Profit per scenario, in the order of the parameters."""
 
 
-OVERFLOW: Final = np.errstate(over="ignore", divide="ignore", invalid="ignore")
-"""Decorates a model's function, whose last step is `finite`: one error instead of several warnings."""
+def finite_result(
+    compute: Callable[[Params, CaseT], ResultT],
+) -> Callable[[Params, CaseT], ResultT]:
+    """Decorate a model's function: where its numbers overflow it raises `NoFiniteMarginError`."""
 
+    @wraps(compute)
+    def checked(params: Params, case: CaseT) -> ResultT:
+        try:
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                result = compute(params, case)
+        except OverflowError as error:
+            raise NoFiniteMarginError(case.id, "an intermediate number") from error
+        for field in fields(result):  # type: ignore[arg-type]
+            value = getattr(result, field.name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+                raise NoFiniteMarginError(result.id, field.name)
+        return result
 
-def finite(result: ResultT) -> ResultT:
-    """Return `result`, or raise `NoFiniteMarginError` at its first number that is NaN or infinite."""
-    for field in fields(result):  # type: ignore[arg-type]
-        value = getattr(result, field.name)
-        numbers = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
-            raise NoFiniteMarginError(result.id, field.name)
-    return result
+    return checked

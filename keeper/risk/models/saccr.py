@@ -23,7 +23,7 @@ from scipy.special import ndtr
 
 from keeper.model.errors import UnfitValueError
 from keeper.risk.models.fields import Record
-from keeper.risk.models.model import Model, finite
+from keeper.risk.models.model import Model, finite_result
 
 _ALPHA: Final = 1.4
 _FLOOR: Final = 0.05
@@ -212,6 +212,7 @@ def case(id_: str, record: Record) -> Case:
     )
 
 
+@finite_result
 def exposure(table: Mapping[str, Factor], held: Case) -> SaccrResult:
     """Return the exposure at default of one netting set, by the formulas of this module.
 
@@ -225,25 +226,25 @@ def exposure(table: Mapping[str, Factor], held: Case) -> SaccrResult:
     if isinstance(held, Aggregated):
         ead = _ALPHA * (held.rc + held.multiplier * held.addon)
         none = dict.fromkeys(_addon_fields(), None)
-        return finite(
-            SaccrResult(id=held.id, ead=ead, rc=held.rc, multiplier=held.multiplier, addon=held.addon, **none)
+        return SaccrResult(
+            id=held.id, ead=ead, rc=held.rc, multiplier=held.multiplier, addon=held.addon, **none
         )
     result = _exposure(table, held)
     if held.agreement is not None:
         unmargined = _exposure(table, replace(held, agreement=None))
         if unmargined.ead < result.ead:
             result = unmargined
-    return finite(result)
+    return result
 
 
 def _exposure(table: Mapping[str, Factor], held: NettingSet) -> SaccrResult:
-    value = math.fsum(trade.market_value for trade in held.trades) - held.collateral
+    value = sum(trade.market_value for trade in held.trades) - held.collateral
     rc = max(value, 0.0)
     if held.agreement is not None:
         terms = held.agreement
         rc = max(rc, terms.threshold + terms.minimum_transfer - terms.nica)
     addons = {name: _addon(table, held, kind) for name, kind in zip(_addon_fields(), AssetClass, strict=True)}
-    addon = math.fsum(addons.values())
+    addon = sum(addons.values())
     mult = multiplier(value, addon)
     return SaccrResult(
         id=held.id, ead=_ALPHA * (rc + mult * addon), rc=rc, multiplier=mult, addon=addon, **addons
@@ -303,10 +304,10 @@ def _addon(table: Mapping[str, Factor], held: NettingSet, asset_class: AssetClas
             effective *= maturity_factor(trade.maturity_y, held.agreement)
             sets.setdefault(trade.hedging_set, []).append((trade, factor, effective))
     if asset_class is AssetClass.INTEREST_RATE:
-        return math.fsum(_one_factor(rows) * _over_buckets(rows) for rows in sets.values())
+        return sum(_one_factor(rows) * _over_buckets(rows) for rows in sets.values())
     if asset_class is AssetClass.FX:
-        return math.fsum(_one_factor(rows) * abs(math.fsum(d for _, _, d in rows)) for rows in sets.values())
-    return math.fsum(_over_entities(rows) for rows in sets.values())
+        return sum(_one_factor(rows) * abs(sum(d for _, _, d in rows)) for rows in sets.values())
+    return sum(_over_entities(rows) for rows in sets.values())
 
 
 def _over_buckets(rows: Sequence[tuple[Trade, Factor, float]]) -> float:
@@ -325,7 +326,7 @@ def _over_entities(rows: Sequence[tuple[Trade, Factor, float]]) -> float:
         entities.setdefault(row[0].entity, []).append(row)
     systematic, own = 0.0, 0.0
     for members in entities.values():
-        addon = _one_factor(members) * math.fsum(effective for _, _, effective in members)
+        addon = _one_factor(members) * sum(effective for _, _, effective in members)
         rho = members[0][1].correlation
         systematic += rho * addon
         own += (1.0 - rho**2) * addon**2
