@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keeper.risk.basis import basis_charge_usd
-from keeper.risk.inputs import finite, positions_of, require, unique
+from keeper.risk.inputs import finite, positions_of, unique
 from keeper.risk.latency import TransferFeasibility
 from keeper.risk.netting import capped_requirement_usd, net_exposures
+from keeper.risk.scan import scan_risk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,27 +103,23 @@ def three_figures(
     """
     names = unique("accounts", accounts)
     pnl = finite("pnl_usd", pnl_usd, shape=(len(names), None))
-    require("pnl_usd", pnl.size, pnl.size > 0, "at least one account and one scenario")
     deltas = finite("delta_base", delta_base, shape=(len(names), len(unique("underlyings", underlyings))))
     prices = finite("price_usd", price_usd, shape=(len(underlyings),))
     order = positions_of("accounts", names, unique("transfers", [t.account for t in transfers]))
 
-    total = pnl.sum(axis=0)
-    worst = int(total.argmin())
-    scan_usd = max(0.0, -float(total[worst]))
+    scan = scan_risk(pnl)
     exposures = net_exposures(deltas.T.ravel(), np.repeat(underlyings, len(names)).tolist())
     hedged = [exposure.hedged for exposure in exposures]
     basis_usd = float(basis_charge_usd(hedged, prices, rate=basis_rate).sum())
-    venues = np.maximum(0.0, -pnl.min(axis=1))
     return ThreeFigures(
         accounts=names,
-        venues_usd=tuple(venues.tolist()),
+        venues_usd=tuple(scan.standalone_usd.tolist()),
         house=HouseFigure(
-            scan_usd=scan_usd,
-            worst=worst,
+            scan_usd=scan.netted_usd,
+            worst=scan.worst,
             basis_usd=basis_usd,
             capped_usd=capped_requirement_usd(
-                float(venues.sum()), scan_usd + basis_usd, recognised=recognised
+                float(scan.standalone_usd.sum()), scan.netted_usd + basis_usd, recognised=recognised
             ),
         ),
         transfers=tuple(transfers[i] for i in order),

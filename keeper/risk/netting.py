@@ -234,22 +234,25 @@ def netting_opportunities(
         raise UnfitValueError("netted_already", f"length is {len(netted_already)}, expected {len(names)}")
     benefits = np.triu(netting_benefits_usd(table))
     alone = _standalone_usd(table)
-    found = []
-    for a, b in zip(*np.nonzero(benefits > least_usd), strict=True):
-        if netted_already is not None and netted_already[a] == netted_already[b]:
-            continue
-        first, second = sorted((names[a], names[b]))
-        found.append(
-            NettingOpportunity(
-                first=first,
-                second=second,
-                saves_usd=float(benefits[a, b]),
-                apart_usd=float(alone[a] + alone[b]),
-                worst_together=int((table[a] + table[b]).argmin()),
-            )
+    rank = np.empty(len(names), dtype=np.intp)
+    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    a, b = np.nonzero(benefits > least_usd)
+    if netted_already is not None:
+        account = np.unique(np.asarray(netted_already, dtype=object), return_inverse=True)[1]
+        apart = account[a] != account[b]
+        a, b = a[apart], b[apart]
+    a, b = np.where(rank[a] < rank[b], (a, b), (b, a))
+    best = np.lexsort((rank[b], rank[a], -benefits[np.minimum(a, b), np.maximum(a, b)]))[:most]
+    return tuple(
+        NettingOpportunity(
+            first=names[i],
+            second=names[j],
+            saves_usd=float(benefits[min(i, j), max(i, j)]),
+            apart_usd=float(alone[i] + alone[j]),
+            worst_together=int((table[i] + table[j]).argmin()),
         )
-    found.sort(key=lambda pair: (-pair.saves_usd, pair.first, pair.second))
-    return tuple(found[:most])
+        for i, j in zip(a[best].tolist(), b[best].tolist(), strict=True)
+    )
 
 
 def bilateral_exposure(members: int, classes: int) -> float:

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from keeper.model.errors import UnfitValueError
+from keeper.risk import black76
 from keeper.risk.liquidation_price import (
     BufferAtPrice,
     grid_crossings_usd,
     linear_liquidation_price_usd,
     liquidation_prices,
 )
+from keeper.risk.reverse_stress import reverse_stress_revalued
 
 Floats = NDArray[np.float64]
 
@@ -179,3 +181,41 @@ def test_unfit_searches_are_refused() -> None:
         liquidation_prices(lambda p: p, 100.0, lowest=1.5)
     with pytest.raises(UnfitValueError, match="maintenance_rate"):
         linear_liquidation_price_usd(1.0, 1.0, 1.0, maintenance_rate=1.0)
+
+
+# A book of options, by full revaluation
+
+SPOT_USD = 3_000.0
+STRIKES_USD = np.array([0.85, 1.15]) * SPOT_USD
+
+
+def strangle(price: Floats) -> Floats:
+    """Buffer of ten short 15 % strangles of 20 days at 60 % vol, with 4,000 USD and 1 % of notional due."""
+    calls = np.array([False, True])
+    sold = black76.price(SPOT_USD, STRIKES_USD, 20 / 365, 0.6, call=calls)
+    now = black76.price(price[:, None], STRIKES_USD, 20 / 365, 0.6, call=calls)
+    return np.asarray(4_000.0 - 10.0 * (now - sold).sum(axis=1) - 0.01 * 20.0 * price)
+
+
+def test_a_short_strangle_agrees_with_a_dense_walk() -> None:
+    found = liquidation_prices(strangle, SPOT_USD)
+    walk = np.linspace(1_000.0, 6_000.0, 500_001)
+    healthy = walk[strangle(walk) >= 0.0]
+    assert not found.liquidatable
+    assert found.below_usd == pytest.approx(healthy.min(), abs=0.01)
+    assert found.above_usd == pytest.approx(healthy.max(), abs=0.01)
+    below, above = grid_crossings_usd(walk[::100], strangle(walk[::100])[None, :], SPOT_USD)
+    assert below[0] == pytest.approx(found.below_usd, abs=0.01)
+    assert above[0] == pytest.approx(found.above_usd, abs=0.01)
+
+
+def test_its_reverse_stress_is_the_nearer_of_the_two() -> None:
+    found = liquidation_prices(strangle, SPOT_USD)
+    stress = reverse_stress_revalued(lambda x: strangle(SPOT_USD * np.exp(x[:, 0])), [[0.04**2]])
+    assert found.below_usd is not None
+    assert found.above_usd is not None
+    assert stress is not None
+    moves = np.log([found.below_usd / SPOT_USD, found.above_usd / SPOT_USD])
+    nearer = moves[np.abs(moves).argmin()]
+    assert stress.shock[0] == pytest.approx(nearer, rel=1e-8)
+    assert stress.distance_sd == pytest.approx(abs(nearer) / 0.04, rel=1e-8)

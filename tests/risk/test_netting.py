@@ -117,6 +117,31 @@ def test_opportunities_do_not_depend_on_the_order_of_legs(pnl_usd: Floats, seed:
         assert one.saves_usd == pytest.approx(other.saves_usd, abs=1e-5)
 
 
+@given(books, st.data())
+def test_more_netting_never_raises_the_scan(pnl_usd: Floats, data: st.DataObject) -> None:
+    """Merging margin accounts, in any way and again, lowers the sum of their requirements or leaves it."""
+    A = len(pnl_usd)
+    fine = data.draw(st.lists(st.integers(0, A - 1), min_size=A, max_size=A))
+    merge = data.draw(st.lists(st.integers(0, A - 1), min_size=A, max_size=A))
+    coarse = [merge[group] for group in fine]
+
+    def charged(groups: list[int]) -> float:
+        return float(sum(scan_usd(pnl_usd[np.array(groups) == g].sum(axis=0)) for g in set(groups)))
+
+    slack = 1e-4
+    assert charged(coarse) <= charged(fine) + slack <= charged(list(range(A))) + 2.0 * slack
+    assert scan_usd(pnl_usd.sum(axis=0)) <= charged(coarse) + slack
+
+
+@given(books)
+def test_a_book_and_its_mirror_net_to_nothing(pnl_usd: Floats) -> None:
+    assert scan_usd(np.vstack([pnl_usd, -pnl_usd]).sum(axis=0)) <= 1e-4
+    legs = np.concatenate([pnl_usd[:, 0], -pnl_usd[:, 0]])
+    (exposure,) = net_exposures(legs, ["ETH"] * len(legs))
+    assert exposure.net == pytest.approx(0.0, abs=1e-4)
+    assert exposure.hedged == pytest.approx(exposure.gross / 2.0)
+
+
 def test_opportunities_leave_out_what_a_venue_nets_already() -> None:
     pnl = [[-10.0, 10.0], [8.0, -8.0], [7.0, -7.0], [5.0, 5.0]]
     names = ["long A", "short A", "short B", "carry B"]
