@@ -4,13 +4,13 @@ A book that nets to nothing over the spot still holds the perp against the futur
 the other, and one coin against the next. These rows ask each of those bets by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keeper.model.errors import UnfitValueError
-from keeper.risk.inputs import Floats, finite, require
+from keeper.risk.inputs import Floats, finite, positions_of, require
 from keeper.risk.scenarios import Scenarios, scenarios
 
 
@@ -50,6 +50,89 @@ def basis_scenarios(
         perp_basis_move=np.array([p * perp for p, _ in signs]),
         future_basis_move=np.array([f * future for _, f in signs]),
     )
+
+
+def per_expiry(table: Scenarios, factor_of: Mapping[str, str]) -> Scenarios:
+    """Return the scenarios over finer factors, each with the column of its underlying.
+
+    A dated future or an expiry becomes a factor of its own by having its own column: list `ETH-27MAR26`
+    beside `ETH` in `Instruments.underlyings`, and let `futures_apart` move it.
+
+    Parameters
+    ----------
+    table
+        Scenarios over underlyings.
+    factor_of
+        Underlying of each finer factor, by name, in the order of the new columns.
+
+    Raises
+    ------
+    UnfitValueError
+        For an underlying that `table` does not hold.
+
+    Examples
+    --------
+    >>> from keeper.risk.scenarios import grid
+    >>> per_expiry(grid(["ETH"]), {"ETH": "ETH", "ETH-27MAR26": "ETH"}).underlyings
+    ('ETH', 'ETH-27MAR26')
+    """
+    columns = positions_of("factor_of", list(factor_of.values()), table.underlyings)
+    return Scenarios(
+        names=table.names,
+        underlyings=tuple(factor_of),
+        spot_move=table.spot_move[:, columns],
+        vol_move=table.vol_move[:, columns],
+        perp_basis_move=table.perp_basis_move[:, columns],
+        future_basis_move=table.future_basis_move[:, columns],
+        skew_move=table.skew_move[:, columns],
+        vol_power_short=table.vol_power_short,
+        vol_power_long=table.vol_power_long,
+        vol_floor=table.vol_floor,
+        weight=table.weight,
+    )
+
+
+def futures_apart(factors: Sequence[str], years: ArrayLike, *, annual_rate: float) -> Scenarios:
+    """Return each expiry's forward moving alone, and each pair moving against each other.
+
+    An expiry of T years moves by annual_rate T, so far expiries move further. 2 F rows alone and
+    F (F - 1) rows in pairs; the spot stands.
+
+    Parameters
+    ----------
+    factors
+        Columns, one per expiry (`per_expiry`), length F.
+    years
+        To each expiry, at least 0, shape (F,).
+    annual_rate
+        Annualised basis move, at least 0. OKX: 5 % for BTC and ETH, 15 % large, 30 % other coins.
+
+    Raises
+    ------
+    UnfitValueError
+        Shapes differ, negative, or a move of 100 % or more.
+
+    Notes
+    -----
+    Source: OKX portfolio margin, MR4 (basis risk between expiries).
+    """
+    tenor = finite("years", years, shape=(len(factors),))
+    require("years", tenor, tenor >= 0.0, "at least 0")
+    require("annual_rate", annual_rate, 0.0 <= annual_rate < np.inf, "finite and at least 0")
+    move = annual_rate * tenor
+    require("years", move, move < 1.0, "a basis move below 1")
+    alone = [(f"{name}{sign:+.0f}", {i: sign}) for i, name in enumerate(factors) for sign in (1.0, -1.0)]
+    pairs = [
+        (f"{factors[i]}+1/{factors[j]}-1", {i: 1.0, j: -1.0})
+        for i in range(len(factors))
+        for j in range(len(factors))
+        if i != j
+    ]
+    signs = np.zeros((len(alone) + len(pairs), len(factors)))
+    for row, (_, legs) in enumerate(alone + pairs):
+        for column, sign in legs.items():
+            signs[row, column] = sign
+    return scenarios(factors, [f"future/{name}" for name, _ in alone + pairs], future_basis_move=signs * move)
 
 
 def skew_scenarios(

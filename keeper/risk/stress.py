@@ -41,6 +41,14 @@ class Level:
 
     perp_usd: float | None = None
 
+    def __post_init__(self) -> None:
+        for field in ("spot_usd", "vol_7d", "vol_30d", "vol_90d", "forward_30d_usd", "perp_usd"):
+            value = getattr(self, field)
+            if value is not None:
+                require(field, finite(field, value), value > 0.0, "above 0")
+        if self.risk_reversal_30d is not None:
+            finite("risk_reversal_30d", self.risk_reversal_30d)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StressDay:
@@ -58,6 +66,12 @@ class StressDay:
 
     source: str
     """Recording and how the levels were read from it."""
+
+    def __post_init__(self) -> None:
+        if self.before.keys() != self.after.keys():
+            raise UnfitValueError(
+                "after", f"{self.name} holds {sorted(self.after)}, before it {sorted(self.before)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +120,11 @@ def move_between(before: Level, after: Level) -> Move:
     else:
         vol = min(VOL_RESPONSE_CAP, max(0.0, spot**VOL_RESPONSE - 1.0))
     skew = 0.0
-    if before.vol_30d and before.risk_reversal_30d is not None and after.risk_reversal_30d is not None:
+    if (
+        before.vol_30d is not None
+        and before.risk_reversal_30d is not None
+        and after.risk_reversal_30d is not None
+    ):
         unmoved = before.risk_reversal_30d * (1.0 + vol)
         skew = (after.risk_reversal_30d - unmoved) / (_TWICE_25_DELTA_SD * before.vol_30d)
     return Move(

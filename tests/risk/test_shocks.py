@@ -5,7 +5,13 @@ import pytest
 
 from keeper.model.errors import UnfitValueError
 from keeper.risk.scenarios import grid, scenarios
-from keeper.risk.shocks import basis_scenarios, one_at_a_time, skew_scenarios
+from keeper.risk.shocks import (
+    basis_scenarios,
+    futures_apart,
+    one_at_a_time,
+    per_expiry,
+    skew_scenarios,
+)
 
 
 def test_basis_moves_perp_and_future_in_every_combination_but_none() -> None:
@@ -64,3 +70,38 @@ def test_shapes_are_checked() -> None:
         basis_scenarios(["ETH"], perp_range=[0.1, 0.2], future_range=0.0)
     with pytest.raises(UnfitValueError, match="at least one"):
         one_at_a_time(grid([]))
+
+
+def test_each_future_is_its_own_factor() -> None:
+    table = futures_apart(["MAR", "JUN", "DEC"], [0.25, 0.5, 1.0], annual_rate=0.05)
+    assert len(table) == 6 + 6
+    assert not table.spot_move.any()
+    rows = {name: row.tolist() for name, row in zip(table.names, table.future_basis_move, strict=True)}
+    assert rows["future/JUN-1"] == [0.0, -0.025, 0.0]
+    assert rows["future/DEC+1/MAR-1"] == [-0.0125, 0.0, 0.05]
+
+
+def test_a_calendar_spread_loses_only_where_its_futures_part() -> None:
+    apart = futures_apart(["ETH-MAR", "ETH-JUN"], [0.25, 0.5], annual_rate=0.05)
+    grid_table = per_expiry(grid(["ETH"]), {"ETH-MAR": "ETH", "ETH-JUN": "ETH"})
+    spread = np.array([1.0, -1.0])  # long March, short June, 1 USD each
+    forward = (1.0 + grid_table.spot_move) * (1.0 + grid_table.future_basis_move) - 1.0
+    np.testing.assert_allclose(forward @ spread, 0.0, atol=1e-15)
+    assert (apart.future_basis_move @ spread).min() == pytest.approx(-0.0375)
+
+
+def test_per_expiry_copies_the_column_of_its_underlying() -> None:
+    table = grid(["BTC", "ETH"], spot_range=[0.1, 0.2])
+    fine = per_expiry(table, {"ETH-MAR": "ETH", "BTC": "BTC"})
+    np.testing.assert_array_equal(fine.spot_move, table.spot_move[:, [1, 0]])
+    assert fine.names == table.names
+    with pytest.raises(UnfitValueError, match="SOL"):
+        per_expiry(table, {"SOL-MAR": "SOL"})
+
+
+@pytest.mark.parametrize(
+    ("years", "rate"), [([-0.1], 0.05), ([0.1, 0.2], 0.05), ([0.1], -0.05), ([30.0], 0.05)]
+)
+def test_unfit_expiries_are_refused(years: list[float], rate: float) -> None:
+    with pytest.raises(UnfitValueError):
+        futures_apart(["MAR"], years, annual_rate=rate)

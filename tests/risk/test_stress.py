@@ -120,3 +120,22 @@ def test_unfit_input_is_refused(pnl_usd: list[list[float]], chain: list[str], st
 def test_times_must_make_sense() -> None:
     with pytest.raises(UnfitValueError, match="horizon_s"):
         dark_stretch(horizon_s=0.0)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"spot_usd": 0.0},
+        {"spot_usd": math.nan},
+        {"spot_usd": 1.0, "vol_30d": -0.5},
+        {"spot_usd": 1.0, "perp_usd": 0.0},
+    ],
+)
+def test_levels_are_prices_and_vols(levels: dict[str, float]) -> None:
+    with pytest.raises(UnfitValueError):
+        Level(**levels)
+
+
+def test_a_day_holds_the_same_coins_before_and_after() -> None:
+    with pytest.raises(UnfitValueError, match="'BTC'"):
+        StressDay(name="day", what="", before={"ETH": BEFORE}, after={"BTC": AFTER}, source="made up")
