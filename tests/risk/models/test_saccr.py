@@ -154,32 +154,6 @@ def test_homogeneity(scale: float) -> None:
     assert exposure({"trades": larger}).ead == pytest.approx(exposure({"trades": trades}).ead * scale)
 
 
-@pytest.mark.parametrize("bought", [True, False])
-@pytest.mark.parametrize("right", ["call", "put"])
-def test_option_signs(right: str, bought: bool) -> None:
-    terms = saccr.OptionTerms(
-        is_call=right == "call", bought=bought, price=100.0, strike=120.0, exercise_y=0.5
-    )
-    assert 0.0 < abs(_delta(terms)) < 1.0
-    assert (_delta(terms) > 0.0) is ((right == "call") == bought)
-
-
-def _delta(terms: saccr.OptionTerms) -> float:
-    row = saccr.Trade(
-        factor="equity",
-        hedging_set="equity",
-        entity="A",
-        market_value=0.0,
-        notional=1.0,
-        long=True,
-        maturity_y=1.0,
-        start_y=0.0,
-        end_y=1.0,
-        option=terms,
-    )
-    return saccr.supervisory_delta(row, 1.2)
-
-
 FINE: Final = trade("fx", 0, 1000, 2, hedging_set="EUR/USD")
 
 
