@@ -7,13 +7,14 @@ parameters, its case and its result, two readers from JSON, one pure function, a
         name="span", summary="...", units={"im": "USD"}, reading="...",
         params=params,            # Record -> parameters
         case=case,                # id, Record -> case
-        requirement=margin,       # parameters, case -> result, a frozen dataclass with an `id`
+        requirement=margin,       # parameters, case -> result; decorated with `finite_result`
     )
 
-`keeper margin` then offers it, and `documents` takes its input files apart. Parameters are always
-input: a model's file holds a venue's rules, never its numbers. Shared are only the concepts that two
-models really have in common: Derive's option prices (`derive_black76`) and its portfolio with term
-scaling of vol, basis and confidence charges (`derive_portfolio`).
+`keeper margin` then offers it, and `documents` takes its input files apart. A result carries an `id`.
+Parameters are always input: a model's file holds a venue's rules, never its numbers. Shared are only
+the concepts that two models really have in common: Derive's option prices (`derive_black76`),
+parameters (`derive_params`) and portfolio (`derive_portfolio`). A model that serves others too keeps its
+formulas apart from its JSON form: `house` from `house_book`, `risk.saccr` from `saccr`.
 
 Decided: parse by hand into frozen values instead of pydantic models, since most numbers are integers
 with 18 decimals in strings, which must not pass through floats, and an error has to name the case as

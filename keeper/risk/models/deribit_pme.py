@@ -18,10 +18,8 @@ Source: docs.deribit.com `private/pme/simulate`, `public/pme/get_params`; suppor
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -29,6 +27,7 @@ import numpy as np
 from keeper.model.errors import DataError, UnfitValueError
 from keeper.risk.black76 import greeks, price
 from keeper.risk.inputs import Floats
+from keeper.risk.models.deribit_instrument import EXPECTED, parsed
 from keeper.risk.models.fields import FieldError, Record
 from keeper.risk.models.model import Model, finite_result
 
@@ -39,15 +38,9 @@ _VOLS: Final = 3
 _PLACES: Final = 9
 """Both recordings round the worst case, as it enters the risk matrix, and the initial margin."""
 
-_EXPIRY_HOUR: Final = 8
-_DAY_S: Final = 86_400
 _YEAR_DAYS: Final = 365.0
+_SECONDS_PER_DAY: Final = 86_400
 _MONTH_DAYS: Final = 30.0
-_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_NAME: Final = re.compile(
-    r"(?P<pair>[A-Z0-9_]+)-(?:PERPETUAL"
-    r"|(?P<day>\d{1,2})(?P<month>[A-Z]{3})(?P<year>\d{2})(?:-(?P<strike>\d+(?:d\d+)?)-(?P<right>[CP]))?)"
-)
 _OWN_PARTS: Final = ("spot_margin", "mmp_margin", "open_orders_margin", "correlation_contingency")
 
 
@@ -372,50 +365,28 @@ def _delta(leg: Leg) -> float:
 
 
 def _leg(name: str, size: float, record: Record, at_ms: int) -> Leg:
-    parts = _NAME.fullmatch(name)
-    if parts is None or (parts["month"] and parts["month"] not in _MONTHS):
-        raise FieldError(
-            record.at("position"),
-            found=f"{name!r}",
-            expected="an instrument such as BTC-PERPETUAL, BTC-28JUN24 or BTC-28JUN24-70000-C",
-        )
-    pair = parts["pair"]
-    if parts["day"] is None:
-        return Leg(instrument=name, pair=pair, size=size, forward=_mark(record, name), days=None)
-    days = _days(name, parts, record, at_ms)
-    if parts["strike"] is None:
-        return Leg(instrument=name, pair=pair, size=size, forward=_mark(record, name), days=days)
-    future = name.rsplit("-", 2)[0]
-    forwards = record.record("forward") if "forward" in record else record.record("mark")
-    forward = _price(forwards, name) if "forward" in record and name in forwards else _mark(record, future)
-    strike = float(parts["strike"].replace("d", "."))
-    if strike <= 0.0:
-        raise FieldError(record.at("position"), found=f"{name!r}", expected="a strike above 0")
-    vol = record.record("iv").real(name, low=0.0)
+    try:
+        contract = parsed(name)
+    except UnfitValueError as error:
+        raise FieldError(record.at("position"), found=f"{name!r}", expected=EXPECTED) from error
+    days = None if contract.expiry_s is None else (contract.expiry_s - at_ms / 1000.0) / _SECONDS_PER_DAY
+    if days is not None and days < 0.0:
+        expected = "a time before every expiry"
+        raise FieldError(record.at("timestamp_ms"), found=f"after the expiry of {name}", expected=expected)
+    if not contract.right:
+        return Leg(instrument=name, pair=contract.pair, size=size, forward=_mark(record, name), days=days)
+    forwards = record.record("forward" if "forward" in record else "mark")
+    forward = _price(forwards, name) if name in forwards else _mark(record, contract.future)
     return Leg(
         instrument=name,
-        pair=pair,
+        pair=contract.pair,
         size=size,
         forward=forward,
         days=days,
-        strike=strike,
-        right=parts["right"],
-        vol=vol,
+        strike=contract.strike,
+        right=contract.right,
+        vol=record.record("iv").real(name, low=0.0),
     )
-
-
-def _days(name: str, parts: re.Match[str], record: Record, at_ms: int) -> float:
-    """Return days from the case's time to 08:00 UTC of the expiry day."""
-    month = _MONTHS.index(parts["month"]) + 1
-    try:
-        expiry = datetime(2000 + int(parts["year"]), month, int(parts["day"]), _EXPIRY_HOUR, tzinfo=UTC)
-    except ValueError:
-        raise FieldError(record.at("position"), found=f"{name!r}", expected="a day of the calendar") from None
-    days = (expiry.timestamp() - at_ms / 1000.0) / _DAY_S
-    if days < 0.0:
-        expected = "a time before every expiry"
-        raise FieldError(record.at("timestamp_ms"), found=f"after the expiry of {name}", expected=expected)
-    return days
 
 
 def _mark(record: Record, instrument: str) -> float:

@@ -16,29 +16,31 @@ from typing import Final
 
 import numpy as np
 
-from keeper.risk.models.derive_portfolio import (
-    READING,
-    UNITS,
+from keeper.risk.models.derive_params import (
     BasisParams,
     OracleParams,
-    Portfolio,
     Scenario,
     VolParams,
     VolShock,
-    basis_contingency,
     basis_params,
+    oracle_params,
+    scenarios,
+    vol_params,
+)
+from keeper.risk.models.derive_portfolio import (
+    READING,
+    UNITS,
+    Portfolio,
+    basis_contingency,
     confidence_charge,
     forwards,
     margin_result,
     naked_shorts,
     option_confidence_charge,
     option_values,
-    oracle_params,
     peg_loss,
     portfolio,
-    scenarios,
     vol_multipliers,
-    vol_params,
     worst,
 )
 from keeper.risk.models.fields import Record

@@ -10,7 +10,6 @@ Source: derivexyz/v2-core @ 7736900d395703c4f675376caa4c315402943831, `PMRM`, `P
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from keeper.risk.inputs import Floats
 from keeper.risk.models.derive_black76 import YEAR_S, option_prices
+from keeper.risk.models.derive_params import BasisParams, OracleParams, VolParams
 from keeper.risk.models.fields import FieldError, Record
 from keeper.risk.models.model import MarginResult
 
@@ -30,63 +30,6 @@ UNITS: Final[Mapping[str, str]] = {
 }
 READING: Final = "im and mm are margin balances, 0 or more is healthy; mtm includes cash"
 _MONTH_S: Final = 30 * 86_400
-
-
-class VolShock(IntEnum):
-    """How a scenario moves vol. The codes are the contracts'."""
-
-    NONE = 0
-    UP = 1
-    DOWN = 2
-    LINEAR = 3
-    ABS = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One cell of the grid."""
-
-    spot_shock: float
-    """Factor on spot, perp and the variable part of forwards: 1.15 is +15 %."""
-
-    vol_shock: VolShock
-    damp: float
-    """Factor on the profit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BasisParams:
-    """Charge for options moving against their own forward, per expiry."""
-
-    spot_up: float
-    spot_down: float
-    add: float
-    mult: float
-    """Per year."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolParams:
-    """Vol ranges at 30 days and how they scale with the term."""
-
-    range_up: float
-    range_down: float
-    power_short: float
-    """Up to and with 30 days."""
-
-    power_long: float
-    floor_s: int
-    """Shorter terms count as this long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OracleParams:
-    """Charges for a weak stable coin and for feeds of low confidence. Initial margin only."""
-
-    peg_threshold: float
-    peg_factor: float
-    conf_threshold: float
-    conf_margin: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,63 +153,6 @@ def portfolio(id_: str, case: Record) -> Portfolio:
     if not (loaded.cash or loaded.base or loaded.perp or loaded.collaterals or legs):
         raise FieldError(data.path.rstrip(":"), found="empty", expected="cash or at least one position")
     return loaded
-
-
-def scenarios(params: Record, *, allowed: Sequence[VolShock]) -> tuple[Scenario, ...]:
-    """Read the grid. Without a `dampeningFactor` the profit counts in full."""
-    records = params.records("scenarios")
-    if not records:
-        raise params.unfit("scenarios", "at least one scenario")
-    codes = {int(shock) for shock in allowed}
-    grid = []
-    for record in records:
-        code = record.whole("volShock", low=0)
-        if code not in codes:
-            raise record.unfit(
-                "volShock", f"one of {', '.join(f'{s:d} ({s.name.lower()})' for s in allowed)}"
-            )
-        grid.append(
-            Scenario(
-                spot_shock=record.wad("spotShock", low=0),
-                vol_shock=VolShock(code),
-                damp=record.wad("dampeningFactor", low=0, default=1.0),
-            )
-        )
-    return tuple(grid)
-
-
-def basis_params(params: Record) -> BasisParams:
-    """Read the basis contingency."""
-    basis = params.record("basis")
-    return BasisParams(
-        spot_up=basis.wad("scenarioSpotUp", low=0),
-        spot_down=basis.wad("scenarioSpotDown", low=0),
-        add=basis.wad("basisContAddFactor"),
-        mult=basis.wad("basisContMultFactor"),
-    )
-
-
-def vol_params(params: Record) -> VolParams:
-    """Read the vol ranges."""
-    vol = params.record("vol")
-    return VolParams(
-        range_up=vol.wad("volRangeUp", low=0),
-        range_down=vol.wad("volRangeDown", low=0),
-        power_short=vol.wad("shortTermPower"),
-        power_long=vol.wad("longTermPower"),
-        floor_s=vol.whole("dteFloor", low=1),
-    )
-
-
-def oracle_params(params: Record) -> OracleParams:
-    """Read the peg and confidence charges."""
-    other = params.record("other")
-    return OracleParams(
-        peg_threshold=other.wad("pegLossThreshold"),
-        peg_factor=other.wad("pegLossFactor"),
-        conf_threshold=other.wad("confThreshold"),
-        conf_margin=other.wad("confMargin"),
-    )
 
 
 def vol_multipliers(book: Portfolio, vol: VolParams) -> tuple[Floats, Floats]:
