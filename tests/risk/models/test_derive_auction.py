@@ -1,5 +1,6 @@
 """The auction against recorded steps of the contract, and what must hold between them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,20 @@ def test_the_discount_of_the_script() -> None:
     assert discount(SCRIPT, 900) == 0.70
     assert discount(SCRIPT, 900 + 2_700) == 0.65625  # floor(0.7 x 2700) is 1890
     assert discount(SCRIPT, 900 + 43_200) == 0.0
+
+
+def test_a_recorded_flow() -> None:
+    """One liquidation on a full local deployment of the contracts, script parameters without cutoff."""
+    p = replace(SCRIPT, mtm_cutoff=0.0)
+    mm, mtm = -426.427257733516445525, 11606.566291995401886150
+    assert buffer_margin(p, mm, mtm) == pytest.approx(-2231.376290192854195276, rel=1e-14)
+    assert start_fee(p, mm, mtm) == pytest.approx(187.156556552315646219, rel=1e-13)
+    mm, mtm = -612.552620782728620250, 11420.227762179938895731
+    assert solvent_price(p, mtm, elapsed_s=450, reserved=0.0) == pytest.approx(9421.687903798449588978)
+    share = max_share(p, mm, mtm, asked=discount(p, 450), reserved=0.0)
+    assert share == pytest.approx(0.204192710628108762, rel=1e-14)
+    # Insolvent: 20 perps of a standard account, half way from value to requirement.
+    assert insolvent_price(p, -4080.2, -2000.2, elapsed_s=1_800) == pytest.approx(-3040.2, rel=1e-14)
 
 
 @given(st.integers(0, 50_000), st.integers(1, 5_000))
