@@ -93,6 +93,9 @@ class Hedge:
     """Worst average price accepted, USD."""
 
     deadline_s: int
+    counts_on: tuple[str, ...] = ()
+    """Action ids of the liquidations whose inventory the size includes: without each of them it is wrong."""
+
     kind: Literal[ActionKind.HEDGE] = ActionKind.HEDGE
 
 

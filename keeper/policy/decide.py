@@ -20,6 +20,7 @@ from keeper.model.plan import (
     Reason,
     Settle,
     Step,
+    action_id,
 )
 from keeper.model.snapshot import Snapshot
 from keeper.model.units import to_float
@@ -198,14 +199,26 @@ def _rooms(
     return rooms
 
 
-def _inventory(actions: Sequence[Action], snapshot: Snapshot) -> dict[tuple[str, str], float]:
-    """Return the delta that take-overs are expected to bring, by (venue, underlying)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inventory:
+    """Positions that the plan's own liquidations are expected to bring."""
+
+    delta_base: float = 0.0
+    counts_on: tuple[str, ...] = ()
+
+
+def _inventory(actions: Sequence[Action], snapshot: Snapshot) -> dict[tuple[str, str], _Inventory]:
+    """Return the delta of the plan's take-overs by (venue, underlying)."""
     underlying = {i.id: i.underlying for i in snapshot.instruments if isinstance(i, Perp)}
-    taken: dict[tuple[str, str], float] = {}
+    taken: dict[tuple[str, str], _Inventory] = {}
     for action in actions:
         if isinstance(action, Liquidate) and action.takes_over:
             key = (f"{action.protocol}:{action.chain_id}", underlying[action.instrument])
-            taken[key] = taken.get(key, 0.0) + to_float(action.max_size)
+            before = taken.get(key, _Inventory())
+            taken[key] = _Inventory(
+                delta_base=before.delta_base + to_float(action.max_size),
+                counts_on=(*before.counts_on, action_id(action)),
+            )
     return taken
 
 
@@ -214,7 +227,7 @@ def _hedges(
     held: Mapping[str, Sequence[Account]],
     snapshot: Snapshot,
     params: Params,
-    inventory: Mapping[tuple[str, str], float],
+    inventory: Mapping[tuple[str, str], _Inventory],
 ) -> tuple[_Part, tuple[ExpectedDelta, ...]]:
     by_name = {p.name: p for p in params.profiles}
     figures = {p.name: p for p in profiles}
@@ -224,12 +237,13 @@ def _hedges(
     for rule in params.hedges:
         exposures = {e.underlying: e.delta_base for e in figures[rule.profile].exposures}
         net_base = exposures.get(rule.underlying, 0.0)
-        inventory_base = inventory.get((rule.venue, rule.underlying), 0.0)
+        taken = inventory.get((rule.venue, rule.underlying), _Inventory())
         hedged = hedge(
             rule,
             by_name[rule.profile],
             net_base=net_base,
-            inventory_base=inventory_base,
+            inventory_base=taken.delta_base,
+            counts_on=taken.counts_on,
             accounts=held[rule.profile],
             unpriced=figures[rule.profile].unpriced,
             snapshot=snapshot,
@@ -241,7 +255,7 @@ def _hedges(
                 profile=rule.profile,
                 underlying=rule.underlying,
                 before_base=net_base,
-                after_base=net_base + inventory_base + hedged.size_base,
+                after_base=net_base + taken.delta_base + hedged.size_base,
             )
         )
     return _Part(decisions=tuple(decisions), actions=tuple(actions)), tuple(expected)

@@ -54,6 +54,7 @@ def hedge(
     *,
     net_base: float,
     inventory_base: float,
+    counts_on: Sequence[str] = (),
     accounts: Sequence[Account],
     unpriced: Sequence[str],
     snapshot: Snapshot,
@@ -67,6 +68,8 @@ def hedge(
     inventory_base
         Delta that the liquidations of the same plan are expected to bring to our own account; it is
         hedged together with the rest.
+    counts_on
+        Action ids of those liquidations.
     accounts
         Members of the profile, to find the one that trades.
     unpriced
@@ -121,6 +124,7 @@ def hedge(
         size=floor_to_wad(size_base),
         limit_price=floor_to_wad(limit_usd),
         deadline_s=snapshot.taken_at_s + DEADLINE_S,
+        counts_on=tuple(counts_on),
         reason=Reason(text=text, numbers=tuple(numbers)),
     )
     return decided(Step.REBALANCE, "outside-band", text, action)

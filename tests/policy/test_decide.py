@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper.model.book import Account
-from keeper.model.plan import ActionKind, Hedge, Liquidate, MarginCall, MoveCollateral, Plan, Step
+from keeper.model.plan import ActionKind, Hedge, Liquidate, MarginCall, MoveCollateral, Plan, Step, action_id
 from keeper.model.snapshot import Board, Gap, Snapshot
 from keeper.model.units import to_float
 from keeper.policy.decide import decide
@@ -60,6 +60,8 @@ def test_the_hedge_counts_on_the_inventory_of_the_plans_own_liquidations() -> No
     (expected,) = plan.expected
     assert expected.after_base == pytest.approx(expected.before_base + 20.0 + to_float(hedge.size))
     assert abs(expected.after_base) <= 2.0 + 1e-9
+    taken = [a for a in plan.actions if isinstance(a, Liquidate) and a.takes_over]
+    assert hedge.counts_on == tuple(action_id(a) for a in taken)
 
 
 def test_every_account_hedge_and_board_has_a_decision_with_a_reason() -> None:
