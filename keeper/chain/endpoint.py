@@ -81,12 +81,12 @@ class Endpoint:
             except urllib3.exceptions.ProtocolError:
                 # A kept-alive connection that the node closed in between; every request may be repeated.
                 return self._exchange(body, deadline_s)
+        except urllib3.exceptions.NewConnectionError:  # a kind of timeout to urllib3
+            raise self._failed("cannot be connected to") from None
         except urllib3.exceptions.TimeoutError:
             raise self._failed(f"no answer within {self._timeout_s:g} s") from None
         except urllib3.exceptions.SSLError:
             raise self._failed("TLS failed") from None
-        except urllib3.exceptions.NewConnectionError:
-            raise self._failed("cannot be connected to") from None
         except (urllib3.exceptions.HTTPError, OSError) as problem:
             raise self._failed(f"connection broke ({type(problem).__name__})") from None
 

@@ -6,7 +6,7 @@ it, it must name the chain id we expect. One that lags its peers is set aside.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -153,12 +153,12 @@ class NodePool:
         for seat in self._seats:
             seat.endpoint.close()
 
-    def _order(self) -> Iterator[Seat]:
+    def _order(self) -> list[Seat]:
         now_s = self._clock()
         seats = sorted(self._seats, key=lambda s: s is not self._current)  # stable: by preference
         ready = [s for s in seats if s.rests_until_s <= now_s]
-        # With nobody ready, whoever merely failed is asked all the same: he may be back.
-        yield from ready or [s for s in seats if not s.asked_for_patience]
+        # When none of those answers, whoever merely failed or lagged is asked all the same.
+        return ready + [s for s in seats if s.rests_until_s > now_s and not s.asked_for_patience]
 
     def _ask(self, seat: Seat, method: str, params: Params) -> Any:
         if seat is not self._current:

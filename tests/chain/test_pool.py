@@ -1,0 +1,220 @@
+"""Fail-over between endpoints, each of which may be down, slow, behind, rate limiting or of another chain."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from keeper.chain.endpoint import Endpoint
+from keeper.chain.errors import NodeRefused, NodeUnreachable, WrongChain
+from keeper.chain.pool import MAX_LAG_BLOCKS, NodePool
+from tests.support.rpc_proxy import (
+    RpcError,
+    RpcProxy,
+    answered,
+    delayed,
+    dropped,
+    garbage,
+    limited,
+    refused,
+)
+
+pytestmark = pytest.mark.faults
+
+
+@dataclass
+class FakeNode:
+    """A node that knows its name, its chain and its head."""
+
+    name: str
+    chain_id: int = 10
+    head: int = 100
+
+    def __call__(self, method: str, params: list[Any]) -> Any:
+        match method:
+            case "eth_chainId":
+                return hex(self.chain_id)
+            case "eth_blockNumber":
+                return hex(self.head)
+            case "name":
+                return self.name
+        raise RpcError(-32601, "Method not found")
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.slept_s: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s.append(seconds)
+        self.now_s += seconds
+
+
+class Setup:
+    """Two nodes behind proxies, and a pool over both."""
+
+    def __init__(self, stack: ExitStack, names: tuple[str, ...]) -> None:
+        self.nodes = [FakeNode(name) for name in names]
+        self.proxies = [stack.enter_context(RpcProxy(node)) for node in self.nodes]
+        self.clock = Clock()
+        endpoints = [Endpoint(p.url, timeout_s=0.3) for p in self.proxies]
+        self.pool = NodePool("test", 10, endpoints, timeout_s=5.0, clock=self.clock, sleep=self.clock.sleep)
+        stack.callback(self.pool.close)
+
+    def name(self) -> Any:
+        return self.pool.request("name", [])
+
+
+@pytest.fixture
+def two() -> Iterator[Setup]:
+    with ExitStack() as stack:
+        yield Setup(stack, ("first", "second"))
+
+
+@pytest.fixture
+def one() -> Iterator[Setup]:
+    with ExitStack() as stack:
+        yield Setup(stack, ("only",))
+
+
+def test_the_first_endpoint_is_used_and_kept(two: Setup) -> None:
+    two.pool.connect()
+    assert [two.name() for _ in range(3)] == ["first"] * 3
+    assert two.pool.current == two.proxies[0].url
+    assert two.proxies[0].count("eth_chainId") == 1
+
+
+@pytest.mark.parametrize("fault", [dropped(), garbage(), delayed(30.0), limited()])
+def test_a_failing_endpoint_is_replaced_by_the_next(two: Setup, fault: Any) -> None:
+    two.pool.connect()
+    two.proxies[0].fault(fault)
+    assert two.name() == "second"
+    two.proxies[0].clear()
+    assert two.name() == "second", "an endpoint in use is kept"
+    two.proxies[1].fault(fault)
+    two.clock.now_s += 60.0
+    assert two.name() == "first"
+    assert two.pool.switches == 2
+
+
+def test_the_chain_id_is_asked_again_after_every_switch(two: Setup) -> None:
+    two.pool.connect()
+    two.proxies[0].fault(dropped(), times=2)
+    two.nodes[1].chain_id = 1
+    two.clock.now_s += 1.0
+    # The second one has become another chain meanwhile; the first is asked once more instead of believing it.
+    with pytest.raises(NodeUnreachable, match="serves chain id 1, expected 10"):
+        two.name()
+    two.clock.now_s += 60.0
+    assert two.name() == "first"
+
+
+def test_a_wrong_chain_at_connect_is_a_configuration_error(two: Setup) -> None:
+    two.nodes[1].chain_id = 42161
+    with pytest.raises(WrongChain) as caught:
+        two.pool.connect()
+    text = str(caught.value)
+    assert "serves chain id 42161, expected 10" in text
+    assert two.proxies[1].url in text
+    assert "[chains.test]" in text
+
+
+def test_connecting_with_one_endpoint_down_goes_on_with_the_other(two: Setup) -> None:
+    two.proxies[0].fault(dropped())
+    two.pool.connect()
+    assert two.name() == "second"
+
+
+def test_connecting_with_all_endpoints_down_says_what_each_did(two: Setup) -> None:
+    two.proxies[0].fault(dropped())
+    two.proxies[1].fault(garbage())
+    with pytest.raises(NodeUnreachable) as caught:
+        two.pool.connect()
+    assert two.proxies[0].url in caught.value.reasons[0]
+    assert "connection broke" in caught.value.reasons[0]
+    assert "not JSON" in caught.value.reasons[1]
+
+
+def test_an_error_of_the_node_is_final_unless_another_may_know_better(two: Setup) -> None:
+    two.proxies[0].fault(refused(-32000, "header not found"), "name")
+    with pytest.raises(NodeRefused):
+        two.name()
+    assert two.pool.request("name", [], elsewhere=lambda r: "header" in r.text) == "second"
+    two.proxies[1].fault(refused(-32000, "header not found"), "name")
+    with pytest.raises(NodeRefused):
+        two.pool.request("name", [], elsewhere=lambda r: "header" in r.text)
+
+
+def test_a_rate_limit_is_waited_out_when_there_is_nobody_else(one: Setup) -> None:
+    one.pool.connect()
+    one.proxies[0].fault(limited(retry_after_s=3), "name", times=1)
+    assert one.name() == "only"
+    assert one.clock.slept_s == [3.0]
+
+
+def test_a_rate_limit_longer_than_the_timeout_is_not_waited_out(one: Setup) -> None:
+    one.pool.connect()
+    one.proxies[0].fault(limited(retry_after_s=60), "name")
+    with pytest.raises(NodeUnreachable, match="rate limit"):
+        one.name()
+    assert one.clock.slept_s == []
+
+
+def test_back_off_grows_with_each_refusal(one: Setup) -> None:
+    one.pool.connect()
+    one.proxies[0].fault(refused(-32005, "too many requests"), "name", times=3)
+    assert one.name() == "only"
+    assert one.clock.slept_s == [0.5, 1.0, 2.0]
+
+
+def test_a_single_endpoint_that_was_down_is_asked_again_at_once(one: Setup) -> None:
+    one.pool.connect()
+    one.proxies[0].fault(dropped(), times=2)  # the second is the endpoint's own retry
+    with pytest.raises(NodeUnreachable):
+        one.name()
+    assert one.name() == "only"
+
+
+def test_a_resting_endpoint_is_not_asked_while_another_answers(two: Setup) -> None:
+    two.pool.connect()
+    two.proxies[0].fault(dropped())
+    two.name()
+    seen = len(two.proxies[0].seen)
+    for _ in range(5):
+        two.name()
+    assert len(two.proxies[0].seen) == seen
+
+
+def test_a_laggard_is_set_aside_until_it_catches_up(two: Setup) -> None:
+    two.pool.connect()
+    two.nodes[1].head = two.nodes[0].head + MAX_LAG_BLOCKS
+    two.pool.set_laggards_aside()
+    assert two.name() == "first"
+    two.nodes[1].head += 1
+    two.pool.set_laggards_aside()
+    assert two.name() == "second"
+    two.proxies[1].fault(dropped())
+    two.nodes[0].head = two.nodes[1].head
+    assert two.name() == "first"
+
+
+def test_a_node_that_does_not_tell_its_head_is_set_aside(two: Setup) -> None:
+    two.pool.connect()
+    two.proxies[0].fault(answered(None), "eth_blockNumber")
+    two.pool.set_laggards_aside()
+    assert two.name() == "second"
+
+
+def test_an_endpoint_set_aside_for_its_answers_gives_way(two: Setup) -> None:
+    two.pool.connect()
+    assert two.name() == "first"
+    two.pool.set_current_aside("cannot be right")
+    assert two.name() == "second"
