@@ -47,7 +47,10 @@ def cascaded_es(
     require("base_horizon", base_horizon, base_horizon > 0.0, "above 0")
     steps = np.diff(ends, prepend=0.0)
     require("horizons", ends, steps > 0.0, "above the one before it")
-    return float(np.sqrt(np.sum(es * es * steps / base_horizon)))
+    # Scaled by the greatest, so that no square underflows.
+    largest = float(es.max(initial=0.0))
+    shares = es / largest if largest > 0.0 else es
+    return largest * float(np.sqrt(np.sum(shares * shares * steps / base_horizon)))
 
 
 def liquidation_horizon_h(
