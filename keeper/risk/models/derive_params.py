@@ -110,7 +110,7 @@ def vol_params(params: Record) -> VolParams:
         range_down=vol.wad("volRangeDown", low=0),
         power_short=vol.wad("shortTermPower"),
         power_long=vol.wad("longTermPower"),
-        floor_s=vol.whole("dteFloor", low=1),
+        floor_s=vol.whole("dteFloor", low=0),
     )
 
 

@@ -141,7 +141,7 @@ def params(document: Record) -> Params:
         skew=SkewParams(
             linear=SkewCap(base=skew.wad("linearBaseCap"), slope=skew.wad("linearCBase")),
             absolute=SkewCap(base=skew.wad("absBaseCap"), slope=skew.wad("absCBase")),
-            min_k_star=_above_zero(skew, "minKStar"),
+            min_k_star=skew.wad("minKStar", low=0),
             width=skew.wad("widthScale"),
             vol_static=skew.wad("volParamStatic"),
             vol_scale=skew.wad("volParamScale"),
@@ -201,7 +201,9 @@ def skew_multiplier(tau: Floats, k: Floats, cap: SkewCap, skew: SkewParams) -> F
     q = np.sqrt(tau)
     c = cap.base + cap.slope * q
     k_star = np.maximum(skew.min_k_star, q * skew.width * (skew.vol_static + q * skew.vol_scale))
-    slope = k * c / k_star
+    # Without width the tilt is a step at the forward.
+    steep = np.where(k == 0.0, 0.0, np.copysign(np.inf, k * c))
+    slope = np.where(k_star > 0.0, k * c / np.where(k_star > 0.0, k_star, 1.0), steep)
     return np.maximum(0.0, 1.0 + np.where(k >= 0.0, np.minimum(c, slope), np.maximum(-c, slope)))
 
 
@@ -267,13 +269,6 @@ def _slot(record: Record) -> Slot:
         mm_haircut=record.wad("MMHaircut"),
         im_haircut=record.wad("IMHaircut"),
     )
-
-
-def _above_zero(record: Record, name: str) -> float:
-    value = record.wad(name)
-    if value <= 0.0:
-        raise record.unfit(name, "a number above 0")
-    return value
 
 
 MODEL: Final = Model(

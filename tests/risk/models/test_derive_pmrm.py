@@ -1,6 +1,7 @@
 """What the recorded answers say little about: confidences, peg, skew, vol floor, static charges."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -291,12 +292,16 @@ def test_a_negative_cap_binds_the_other_way_round(k: float, tau: float) -> None:
 def test_the_least_width_holds_at_expiry() -> None:
     half = skew_multiplier(np.array(0.0), np.array(0.005), SKEW.linear, SKEW)
     assert float(half) == pytest.approx(1.125)
-    wider = SkewParams(
-        linear=SKEW.linear, absolute=SKEW.absolute, min_k_star=0.02, width=4.0, vol_static=0.6, vol_scale=-0.1
-    )
+    wider = replace(SKEW, min_k_star=0.02)
     assert float(skew_multiplier(np.array(0.0), np.array(0.005), wider.linear, wider)) == pytest.approx(
         1.0625
     )
+
+
+def test_without_any_width_the_skew_is_a_step_at_the_forward() -> None:
+    step = replace(SKEW, min_k_star=0.0)
+    found = skew_multiplier(np.zeros(3), np.array([-0.3, 0.0, 0.3]), step.linear, step)
+    assert found.tolist() == [0.75, 1.0, 1.25]
 
 
 def test_skew_scenarios_never_pay() -> None:
@@ -398,7 +403,7 @@ def test_bad_input_is_named(name: str, params: dict[str, Any], over: dict[str, A
     [
         ({"scenarios": []}, "params.scenarios"),
         ({"scenarios": grid((1.0, 9, 1.0))}, "params.scenarios[0].volShock"),
-        ({"vol": {"dteFloor": 0}}, "params.vol.dteFloor"),
+        ({"vol": {"dteFloor": -1}}, "params.vol.dteFloor"),
         ({"margin": {"imFactor": None}}, "params.margin.imFactor"),
     ],
 )
