@@ -1,6 +1,12 @@
-"""Scanning risk: the worst loss over a fixed grid of scenarios, alone and netted."""
+"""Scanning risk: the worst loss over a fixed grid of scenarios, alone and netted.
 
+`scan_risk` takes the P&L of every account in every scenario. `scan_book` and `tail_book` take a book of
+positions instead, and never hold that matrix.
+"""
+
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,13 +16,19 @@ from keeper.risk.book import Book
 from keeper.risk.inputs import Floats, finite, require
 from keeper.risk.kernels.twins import Ints
 
+_RANK_SLACK: Final = 1e-9
+"""Distance within which (1 - level) S counts as a whole number of scenarios, as in `risk.tail`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScanRisk:
     """Requirements before and after netting."""
 
+    minimum_usd: Floats
+    """Lowest P&L of each account, shape (A,); above 0 where every scenario gains."""
+
     standalone_usd: Floats
-    """Per account, shape (A,), each at least 0."""
+    """Requirement of each account: `minimum_usd` as a loss, shape (A,), each at least 0."""
 
     standalone_worst: Ints
     """Scenario that sets each account's requirement, shape (A,); the first one where several tie."""
@@ -26,6 +38,17 @@ class ScanRisk:
 
     worst: int
     """Index of the scenario that sets `netted_usd`; the first one where several tie."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TailRisk:
+    """Tail of each account's P&L; a loss is positive."""
+
+    var_usd: Floats
+    """Value at risk, shape (A,)."""
+
+    es_usd: Floats
+    """Expected shortfall, shape (A,), at least `var_usd`."""
 
 
 def scan_risk(pnl_usd: ArrayLike) -> ScanRisk:
@@ -97,9 +120,47 @@ def scan_book(book: Book, unit_pnl_usd: ArrayLike, *, threads: int = 1) -> ScanR
     return _requirements(minimum, worst, net_sizes_base @ pnl)
 
 
+def tail_book(book: Book, unit_pnl_usd: ArrayLike, *, level: float, threads: int = 1) -> TailRisk:
+    """Return value at risk and expected shortfall of each account over equally likely scenarios.
+
+    As `tail.value_at_risk` and `tail.expected_shortfall` of the book's P&L, which is never held: with
+    k = (1 - level) S, VaR is the loss that floor(k) scenarios exceed, and ES the mean of the worst k, the
+    last with the fraction that is left.
+
+    Parameters
+    ----------
+    book, unit_pnl_usd, threads
+        As in `scan_book`.
+    level
+        Confidence, above 0 and below 1, for example 0.99.
+
+    Raises
+    ------
+    UnfitValueError
+        As `scan_book`, or a level outside 0..1.
+
+    Notes
+    -----
+    Cost: about 0.15 ns per position and scenario; 8 MB of candidates and one tile per thread besides
+    the result.
+    """
+    pnl = _unit_pnl(book, unit_pnl_usd)
+    require("level", level, 0.0 < level < 1.0, "above 0 and below 1")
+    scenarios = pnl.shape[1]
+    tail = (1.0 - level) * scenarios
+    near = round(tail)
+    whole = min(scenarios - 1, near if abs(tail - near) <= _RANK_SLACK * max(1.0, tail) else math.floor(tail))
+    fraction = tail - whole if whole == 0 or tail - whole > _RANK_SLACK * tail else 0.0
+    total, boundary = kernels.scenario_tail(
+        book.indptr, book.indices, book.sizes_base, pnl, whole, threads=threads
+    )
+    return TailRisk(var_usd=-boundary, es_usd=-(total + fraction * boundary) / (whole + fraction))
+
+
 def _requirements(minimum: Floats, worst: Ints, netted: Floats) -> ScanRisk:
     at = int(netted.argmin())
     return ScanRisk(
+        minimum_usd=minimum,
         standalone_usd=np.maximum(0.0, -minimum),
         standalone_worst=worst,
         netted_usd=max(0.0, -float(netted[at])),

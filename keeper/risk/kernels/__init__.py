@@ -4,6 +4,7 @@
 * `pricing`   Black-76 price and greeks; P&L of options in scenarios
 * `scanning`  each account's worst scenario
 * `tails`     each account's expected shortfall
+* `ranges`    accounts shared among threads
 * `vector`    the unclear-but-fast part they share: polynomials and one loop in registers
 * `signatures`  argument types
 
@@ -18,8 +19,6 @@ depends on what the machine has installed, and the one that is always there abor
 enter it.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Final
 
@@ -35,9 +34,6 @@ COMPILED_FROM_OPTIONS: Final = 100_000
 
 COMPILED_FROM_SUMS: Final = 20_000_000
 """Positions x scenarios from which the compiled kernels are used; below, numpy needs less than 20 ms."""
-
-_RANGES_PER_THREAD: Final = 4
-_SMALLEST_RANGE: Final = 4_096
 
 
 def price_and_greeks(
@@ -70,42 +66,22 @@ def scenario_minimum(
     indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats, *, threads: int = 1
 ) -> tuple[Floats, Ints]:
     """Return each account's lowest P&L and its scenario as `twins.scenario_minimum` describes."""
-    minimum, worst = np.empty(indptr.size - 1), np.empty(indptr.size - 1, dtype=np.int64)
-    kernel = twins.scenario_minimum
-    if indices.size * profit.shape[1] >= COMPILED_FROM_SUMS:
-        from keeper.risk.kernels import scanning
+    if indices.size * profit.shape[1] < COMPILED_FROM_SUMS:
+        return twins.scenario_minimum(indptr, indices, sizes, profit, threads)
+    from keeper.risk.kernels import scanning
 
-        kernel = scanning.scenario_minimum
-
-    def work(first: int, last: int) -> None:
-        kernel(indptr, indices, sizes, profit, first, last, minimum, worst)
-
-    _in_ranges(work, indptr, threads)
-    return minimum, worst
+    return scanning.scenario_minimum(indptr, indices, sizes, profit, threads)
 
 
 def scenario_tail(
-    indptr: Ints,
-    indices: NDArray[np.int32],
-    sizes: Floats,
-    profit: Floats,
-    whole: int,
-    *,
-    threads: int = 1,
+    indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats, whole: int, *, threads: int = 1
 ) -> tuple[Floats, Floats]:
-    """Return sum of the `whole` lowest P&Ls and the next one as `twins.scenario_tail` describes."""
-    total, boundary = np.empty(indptr.size - 1), np.empty(indptr.size - 1)
-    kernel = twins.scenario_tail
-    if indices.size * profit.shape[1] >= COMPILED_FROM_SUMS:
-        from keeper.risk.kernels import tails
+    """Return the sum of the `whole` lowest P&Ls and the next one as `twins.scenario_tail` describes."""
+    if indices.size * profit.shape[1] < COMPILED_FROM_SUMS:
+        return twins.scenario_tail(indptr, indices, sizes, profit, whole, threads)
+    from keeper.risk.kernels import tails
 
-        kernel = tails.scenario_tail
-
-    def work(first: int, last: int) -> None:
-        kernel(indptr, indices, sizes, profit, first, last, whole, total, boundary)
-
-    _in_ranges(work, indptr, threads)
-    return total, boundary
+    return tails.scenario_tail(indptr, indices, sizes, profit, whole, threads)
 
 
 def _pricing(options: int) -> ModuleType:
@@ -114,16 +90,3 @@ def _pricing(options: int) -> ModuleType:
     from keeper.risk.kernels import pricing
 
     return pricing
-
-
-def _in_ranges(work: Callable[[int, int], None], indptr: Ints, threads: int) -> None:
-    """Call `work(first, last)` over all accounts, cut into ranges of about equally many positions."""
-    accounts = indptr.size - 1
-    if threads == 1 or accounts < 2 * _SMALLEST_RANGE:
-        work(0, accounts)
-        return
-    parts = min(_RANGES_PER_THREAD * threads, accounts // _SMALLEST_RANGE)
-    cuts = np.searchsorted(indptr, np.linspace(0, indptr[-1], parts + 1))
-    cuts[0], cuts[-1] = 0, accounts
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, cuts[:-1].tolist(), cuts[1:].tolist()))

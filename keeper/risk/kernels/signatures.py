@@ -13,6 +13,12 @@ from numba import njit, types
 F64: Final = types.float64[::1]
 """A vector that the kernel writes."""
 
+F32: Final = types.float32[::1]
+"""A vector of float32."""
+
+F32_TABLE: Final = types.float32[:, ::1]
+"""A matrix of float32 in C order."""
+
 I64: Final = types.int64[::1]
 """A vector of integers that the kernel writes."""
 

@@ -13,8 +13,12 @@ from typing import Final
 
 import numpy as np
 from numba import njit, types
+from numpy.typing import NDArray
 
+from keeper.risk.inputs import Floats
+from keeper.risk.kernels.ranges import in_ranges
 from keeper.risk.kernels.signatures import BOOK, F64, REAL_TABLE, compiled
+from keeper.risk.kernels.twins import Ints
 from keeper.risk.kernels.vector import TILE, row_profit64
 
 _LIST_BYTES: Final = 8 * 2**20
@@ -45,9 +49,20 @@ def _lowest_first(values, count, kept):  # type: ignore[no-untyped-def]
             return
 
 
+def scenario_tail(
+    indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats, whole: int, threads: int
+) -> tuple[Floats, Floats]:
+    """Return tail sum and boundary of each account. Twin: `twins.scenario_tail`."""
+    total, boundary = np.empty(indptr.size - 1), np.empty(indptr.size - 1)
+    in_ranges(
+        lambda *span: _tail(indptr, indices, sizes, profit, *span, whole, total, boundary), indptr, threads
+    )
+    return total, boundary
+
+
 @compiled(*BOOK, REAL_TABLE, types.int64, types.int64, types.int64, F64, F64)
-def scenario_tail(indptr, indices, sizes, profit, first, last, whole, total, boundary):  # type: ignore[no-untyped-def]
-    """Write tail sum and boundary of accounts first..last - 1. Twin: `twins.scenario_tail`."""
+def _tail(indptr, indices, sizes, profit, first, last, whole, total, boundary):  # type: ignore[no-untyped-def]
+    """Write tail sum and boundary of accounts first..last - 1."""
     instruments, scenarios = profit.shape
     kept = whole + 1
     capacity = kept + max(kept, 4 * TILE) + TILE

@@ -26,8 +26,8 @@ WEIGHT: Final = 5
 """Rows of `moves`: forward after / before, future basis after / before, relative move of the vol at 30
 days, skew move, least vol after an up move, factor on the P&L."""
 
-_BLOCK_ACCOUNTS: Final = 512
-_BLOCK_CELLS: Final = 65_536
+_BLOCK_CELLS: Final = 262_144
+"""Numbers in a temporary array: 2 MB."""
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -108,63 +108,76 @@ def option_profit(
 
 
 def scenario_minimum(
-    indptr: Ints,
-    indices: NDArray[np.int32],
-    sizes: Floats,
-    profit: Floats,
-    first: int,
-    last: int,
-    minimum: Floats,
-    worst: Ints,
-) -> None:
-    """Write each account's lowest P&L over all scenarios and the first scenario that has it.
+    indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats, threads: int
+) -> tuple[Floats, Ints]:
+    """Return each account's lowest P&L over all scenarios and the first scenario that has it.
 
     Parameters
     ----------
     indptr, indices, sizes
         The book as in `book.Book`, shapes (A + 1,), (P,), (P,).
     profit
-        P&L of one unit of instrument j in scenario s, USD, shape (N, S), S >= 1.
-    first, last
-        Accounts first..last - 1 are done.
+        P&L of one unit of instrument j in scenario s, USD, shape (N, S), S >= 1, C order. The largest sum
+        must be a finite float64.
+    threads
+        Threads of the kernel; the twin runs in the caller's.
+
+    Returns
+    -------
     minimum, worst
-        Written at first..last - 1, shape (A,).
+        Shape (A,). An account without positions has 0.0 and scenario 0.
     """
-    for begin, block in _profits(indptr, indices, sizes, profit, first, last):
+    accounts = indptr.size - 1
+    minimum, worst = np.empty(accounts), np.empty(accounts, dtype=np.int64)
+    for begin, block in _profits(indptr, indices, sizes, profit):
         place = block.argmin(axis=1)
         minimum[begin : begin + len(block)] = block[np.arange(len(block)), place]
         worst[begin : begin + len(block)] = place
+    return minimum, worst
 
 
-def scenario_tail(
+def rescan(
+    accounts: Ints,
     indptr: Ints,
     indices: NDArray[np.int32],
     sizes: Floats,
     profit: Floats,
-    first: int,
-    last: int,
-    whole: int,
-    total: Floats,
-    boundary: Floats,
+    minimum: Floats,
+    worst: Ints,
 ) -> None:
-    """Write the sum of each account's `whole` lowest P&Ls, and the next one above them.
+    """Write minimum and worst scenario of the `accounts` at their place in `minimum` and `worst`.
 
-    Parameters as in `scenario_minimum`, with 0 <= whole < S; `total` and `boundary` are written at
-    first..last - 1, shape (A,).
+    `accounts` are rows of the book; the rest as in `scenario_minimum`.
     """
-    for begin, block in _profits(indptr, indices, sizes, profit, first, last):
+    positions = csr_array((sizes, indices, indptr), shape=(indptr.size - 1, len(profit)))
+    totals = np.asarray(positions[accounts] @ profit)
+    worst[accounts] = totals.argmin(axis=1)
+    minimum[accounts] = totals[np.arange(accounts.size), worst[accounts]]
+
+
+def scenario_tail(
+    indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats, whole: int, threads: int
+) -> tuple[Floats, Floats]:
+    """Return the sum of each account's `whole` lowest P&Ls, and the next one above them.
+
+    Parameters as in `scenario_minimum`, with 0 <= whole < S. Shapes (A,).
+    """
+    total, boundary = np.empty(indptr.size - 1), np.empty(indptr.size - 1)
+    for begin, block in _profits(indptr, indices, sizes, profit):
         ordered = np.partition(block, whole, axis=1)
         total[begin : begin + len(block)] = ordered[:, :whole].sum(axis=1)
         boundary[begin : begin + len(block)] = ordered[:, whole]
+    return total, boundary
 
 
 def _profits(
-    indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats, first: int, last: int
+    indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats
 ) -> Iterator[tuple[int, Floats]]:
     """Yield (first account of a block, P&L of the block's accounts in every scenario)."""
     positions = csr_array((sizes, indices, indptr), shape=(indptr.size - 1, len(profit)))
-    for begin in range(first, last, _BLOCK_ACCOUNTS):
-        yield begin, np.asarray(positions[begin : min(last, begin + _BLOCK_ACCOUNTS)] @ profit)
+    step = max(1, _BLOCK_CELLS // max(1, profit.shape[1]))
+    for begin in range(0, indptr.size - 1, step):
+        yield begin, np.asarray(positions[begin : begin + step] @ profit)
 
 
 def _option_profit(
