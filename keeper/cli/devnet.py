@@ -71,3 +71,34 @@ def status(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     found = lifecycle.status(folder)
     emit(status_document(found)) if as_json else console().print(status_view(found))
     raise typer.Exit(0 if found.healthy else 1)
+
+
+@app.command()
+def move(
+    folder: Folder = DEFAULT_FOLDER,
+    as_json: AsJson = False,
+    eth: Annotated[float | None, typer.Option(min=1.0, help="New price of ETH, USD.")] = None,
+    btc: Annotated[float | None, typer.Option(min=1.0, help="New price of BTC, USD.")] = None,
+) -> None:
+    """Move the market on both chains, oracles and AMM; without prices, the drop of the demo.
+
+    Exit codes: 0 ok, 2 none is up in that folder.
+
+    Examples: keeper devnet move; keeper devnet move --eth 1950
+    """
+    from keeper.cli.output import console, emit, working
+    from keeper.cli.text import utc
+    from keeper.devnet import lifecycle
+    from keeper.devnet.scenario import DROP
+    from keeper.model.units import floor_to_wad, to_float
+
+    asked = {name: floor_to_wad(price) for name, price in (("ETH", eth), ("BTC", btc)) if price is not None}
+    prices = asked or DROP
+    with working("walking both markets"):
+        time_s = lifecycle.move(folder, prices)
+    told = {name: to_float(price) for name, price in prices.items()}
+    if as_json:
+        emit({"schema": "keeper.devnet-move/1", "prices_usd": told, "chain_time_s": time_s})
+    else:
+        moved = ", ".join(f"{name} {price:,.2f} USD" for name, price in told.items())
+        console().print(f"{moved} at {utc(time_s)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -120,7 +121,7 @@ def status_view(status: Status) -> RenderableType:
     return Group(table, Text.assemble(("configuration  ", "bold"), _shown(status.deployment.config)))
 
 
-def _shown(path: Any) -> str:
+def _shown(path: Path) -> str:
     """Return a path relative to the working folder where that is shorter."""
     import os
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from keeper.cli import check, demo, devnet, halt, health, journal, plan, profile, replay, run, why
+from keeper.cli import check, demo, devnet, halt, health, journal, margin, plan, profile, replay, run, why
 from keeper.model.errors import ConfigError, KeeperError, TripwireError
 
 DEGRADED: Final = 1
@@ -34,6 +34,7 @@ app.command("health")(health.command)
 app.command("why")(why.command)
 app.add_typer(journal.app, name="journal")
 app.command("replay")(replay.command)
+app.command("margin")(margin.margin)
 app.command("halt")(halt.halt)
 app.command("resume")(halt.resume)
 

@@ -18,3 +18,5 @@ Config: TypeAlias = Annotated[
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output; logs stay on standard error.")
 ]
+
+Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="List every row of a long table.")]

@@ -23,7 +23,7 @@ from keeper.model.plan import (
 )
 from keeper.model.units import to_float
 
-SHOWN_QUIET = 12
+SHOWN_QUIET = 8
 """Decisions without a step that a table lists unless all are asked for."""
 
 
@@ -118,7 +118,14 @@ def outcome_text(outcome: Outcome, joint: str = "\n") -> Text:
 def _decisions(decisions: Sequence[Decision], everything: bool) -> RenderableType:
     ranks = list(Step)
     ordered = sorted(
-        decisions, key=lambda d: (-ranks.index(d.step), d.health is None, d.health or 0.0, d.subject)
+        decisions,
+        key=lambda d: (
+            -ranks.index(d.step),
+            "/" not in d.subject,
+            d.health is None,
+            d.health or 0.0,
+            d.subject,
+        ),
     )
     quiet = [d for d in ordered if d.step is Step.NONE]
     hidden = 0 if everything else max(0, len(quiet) - SHOWN_QUIET)

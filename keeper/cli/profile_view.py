@@ -7,7 +7,20 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper.cli.tables import boxed, heading, health_style, plain_table
-from keeper.cli.text import NOTHING, brief, count, day, duration, percent, ratio, signed, usd, utc
+from keeper.cli.text import (
+    NOTHING,
+    brief,
+    compact,
+    count,
+    day,
+    duration,
+    percent,
+    ratio,
+    signed,
+    size,
+    usd,
+    utc,
+)
 from keeper.model.instrument import Instrument, Option
 from keeper.model.margin import AccountRisk, HouseRequirement, MarginProfile, Transfer, VenueSum
 from keeper.model.params import LadderParams
@@ -138,7 +151,7 @@ def _transfer(transfers: Sequence[Transfer]) -> RenderableType:
     if nearest is not None:
         rows += [
             ("nearest line", brief(nearest.account)),
-            ("  USD", f"{usd(nearest.liquidation_price_usd, 2)} ({percent(nearest.distance)})"),
+            ("  USD", f"{usd(nearest.liquidation_price_usd)} ({percent(nearest.distance)})"),
             ("  touched within", duration(nearest.time_to_barrier_s)),
             ("  transfer takes", duration(nearest.latency_s)),
             ("  before it", percent(nearest.hit_probability)),
@@ -175,17 +188,17 @@ def _accounts(
     shown = ordered if everything else ordered[:SHOWN_ACCOUNTS]
     table = plain_table("Accounts, weakest first")
     table.add_column("account", no_wrap=True)
-    for name in ("equity\nUSD", "initial\nUSD", "mainten.\nUSD", "health", "line at\nUSD", "away"):
+    for name in ("equity\nUSD", "initial\nUSD", "maint.\nUSD", "health", "line at\nUSD", "away"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("holds", overflow="fold")
+    table.add_column("holds", no_wrap=True)
     for account in shown:
         style = health_style(account.health, liquidatable=account.liquidatable, ladder=ladder)
         line = lines.get(account.id)
         table.add_row(
             brief(account.id),
-            usd(account.equity_usd),
-            usd(account.initial_usd),
-            usd(account.maintenance_usd),
+            compact(account.equity_usd),
+            compact(account.initial_usd),
+            compact(account.maintenance_usd),
             Text(ratio(account.health), style=style),
             usd(line.liquidation_price_usd if line else None),
             percent(line.distance if line else None),
@@ -200,14 +213,13 @@ def _holdings(account: AccountRisk, described: Mapping[str, Instrument]) -> Iter
     if account.liquidatable:
         yield Text("liquidatable", style="bold red")
     for position in account.positions:
-        size = signed(position.size_base, 2)
-        yield Text(
-            f"{size} {position.underlying} {_named(described.get(position.instrument), position.kind)}"
-        )
+        named = _named(described.get(position.instrument), position.kind)
+        yield Text(f"{size(position.size_base)} {position.underlying} {named}")
 
 
 def _named(instrument: Instrument | None, kind: str) -> str:
-    """Return `put 1,700 26Dec` for an option, the kind for anything else."""
+    """Return `1700P 26Dec24` for an option, the kind for anything else."""
     if not isinstance(instrument, Option):
         return kind
-    return f"{instrument.right.value} {usd(to_float(instrument.strike))} {day(instrument.expiry_s)}"
+    letter = instrument.right.value[0].upper()
+    return f"{to_float(instrument.strike):g}{letter} {day(instrument.expiry_s)}"

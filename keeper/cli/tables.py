@@ -38,6 +38,7 @@ def plain_table(title: str | None) -> Table:
         box=box.SIMPLE_HEAD,
         header_style="dim",
         pad_edge=False,
+        padding=(0, 1, 0, 0),
         caption_justify="left",
     )
 

@@ -15,14 +15,27 @@ def usd(amount_usd: float | None, places: int = 0) -> str:
     return _number(amount_usd, f",.{places}f")
 
 
+def compact(amount_usd: float | None) -> str:
+    """Return an amount in at most nine characters: `9,999,999`, then `12.3M`, `4.5B`."""
+    for unit, size in (("B", 1e9), ("M", 1e6)):
+        if amount_usd is not None and abs(amount_usd) >= 10 * size:
+            return f"{amount_usd / size:,.1f}{unit}"
+    return usd(amount_usd)
+
+
 def signed(amount: float | None, places: int = 3) -> str:
     """Return an amount with its sign: `+1,234.500`."""
     return _number(amount, f"+,.{places}f")
 
 
 def ratio(value: float | None) -> str:
-    """Return a health ratio: `1.043`."""
-    return _number(value, ".3f")
+    """Return a health ratio: `1.043`; beyond 100 only that."""
+    return ">100" if value is not None and value > 100 else _number(value, ".3f")
+
+
+def size(amount: float) -> str:
+    """Return a signed size without needless places: `+12`, `-0.48`."""
+    return f"{amount:+,.4f}".rstrip("0").rstrip(".")
 
 
 def percent(fraction: float | None, places: int = 1) -> str:

@@ -1,6 +1,6 @@
 """Hold the configuration against the chains: everything is where the file says, and answers."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 from keeper.chain.client import ChainClient
 from keeper.chain.errors import NodeRefused, NodeUnreachable
@@ -85,7 +85,7 @@ def _files(settings: Settings) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _signer(settings: Settings) -> Iterator[Finding]:
+def _signer(settings: Settings) -> Generator[Finding, None, Signer | None]:
     """Yield what is found of the signer; return it where it can be used."""
     if settings.mode != "live" or settings.signer is None:
         yield _line("signer", True, "not loaded", 'nothing: mode is "dry-run"', "")
@@ -115,7 +115,7 @@ def _hedge_owners(settings: Settings, signer: Signer) -> Iterator[Finding]:
 
 def _chain(
     name: str, table: ChainTable, connect: Callable[[str, ChainTable], ChainClient]
-) -> Iterator[Finding]:
+) -> Generator[Finding, None, ChainClient | None]:
     """Yield what the chain's nodes say; return a client where they can be used."""
     subject, expected = f"chain {name}", f"chain id {table.chain_id} and Multicall3"
     try:

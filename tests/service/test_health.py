@@ -3,6 +3,7 @@
 import dataclasses
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,12 +52,12 @@ BEAT = Beat(
 LOOK = Look(mode="live", beat=BEAT, halt=None, outbox=dict.fromkeys(TxState, 0), oldest_open_s=None)
 
 
-def judged(settings: Settings, **changes: object) -> tuple[Status, str]:
+def judged(settings: Settings, **changes: Any) -> tuple[Status, str]:
     found = judge(settings, dataclasses.replace(LOOK, **changes), NOW_S)
     return found.status, "; ".join(found.reasons)
 
 
-def beat(**changes: object) -> Beat:
+def beat(**changes: Any) -> Beat:
     return dataclasses.replace(BEAT, **changes)
 
 

@@ -1,0 +1,46 @@
+"""`keeper run`."""
+
+from typing import Annotated
+
+import typer
+
+from keeper.cli.options import AsJson, Config
+
+
+def command(
+    config: Config = None,
+    as_json: AsJson = False,
+    live: Annotated[
+        bool, typer.Option("--live", help='Send transactions. The file must say mode = "live" too.')
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="One cycle, then end.")] = False,
+) -> None:
+    """Run the daemon: cycles on new heads and on a timer, dry-run unless live in file and flag.
+
+    SIGTERM and Ctrl-C let the running cycle finish. Logs go to standard error, as JSON lines where that is no
+    terminal. Exit codes: 0 ended as asked, 1 the one cycle failed, 2 configuration, 3 halted.
+
+    Examples: keeper run; keeper run --live; keeper run --once --json
+    """
+    from keeper.cli.documents import plan_document
+    from keeper.cli.output import console, emit
+    from keeper.cli.plan_view import plan_view
+    from keeper.config.load import load
+    from keeper.service import logs
+    from keeper.service.wire import assemble
+
+    settings = load(config)
+    logs.configure()
+    with assemble(settings, live=live) as keeper:
+        if not once:
+            keeper.daemon.run()
+            return
+        good = keeper.daemon.run_once()
+    cycle = keeper.recorder.last
+    if cycle is not None and good:
+        plan = cycle.decided.plan
+        if as_json:
+            emit(plan_document(plan, cycle.outcomes, live=live))
+        else:
+            console().print(plan_view(plan, cycle.outcomes, chains=settings.chain_names()))
+    raise typer.Exit(0 if good else 1)

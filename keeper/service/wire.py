@@ -1,0 +1,359 @@
+"""Everything that is built from the settings, in one place and by hand."""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from keeper import __version__
+from keeper.chain.client import ChainClient
+from keeper.config.settings import Settings
+from keeper.config.tables import ChainTable, Mode
+from keeper.execution.crash import CRASH_AT, crash_point
+from keeper.execution.errors import HaltedError
+from keeper.execution.executor import Executor, Report
+from keeper.execution.limits import Limits
+from keeper.execution.signer import KeystoreSigner, Signer
+from keeper.journal.journal import Journal
+from keeper.model.errors import ConfigError, DataError, TransientError
+from keeper.model.intent import Outcome
+from keeper.model.plan import Plan
+from keeper.model.reads import Address
+from keeper.model.record import Record, RecordKind
+from keeper.model.snapshot import BlockRef, Snapshot
+from keeper.model.units import ONE, Wei
+from keeper.model.venue import Venue
+from keeper.policy.decide import decide
+from keeper.protocols.adapter import Adapter, Finding, Found
+from keeper.protocols.registry import ADAPTERS
+from keeper.service.check import check
+from keeper.service.cycle import Cycle, Stages, run_cycle
+from keeper.service.daemon import Daemon, Schedule, Stop
+from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
+from keeper.snapshot.observe import Observer
+from keeper.store.store import Store
+
+NOBODY: Final = Address("0x000000000000000000000000000000000000dEaD")
+"""Sends the simulations of a dry-run that owns no account."""
+
+GWEI: Final = 10**9
+
+log = structlog.get_logger()
+
+
+class NotLiveError(ConfigError):
+    """`--live` was given, and the file does not say so too."""
+
+    def __init__(self, source: Path) -> None:
+        super().__init__(
+            f'--live needs mode = "live" in {source}: live is asked for twice, so set it there too'
+        )
+        self.source = source
+
+
+class UnknownBlockError(ConfigError):
+    """A value of `--at` names no chain or no block."""
+
+    def __init__(self, text: str, chains: Iterable[str]) -> None:
+        super().__init__(
+            f"--at {text}: expected CHAIN=BLOCK with a chain of {', '.join(chains)} and a block number"
+        )
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """A daemon ready to run, and what it writes down."""
+
+    daemon: Daemon
+    recorder: CycleRecorder
+    report: Report | None
+    """What the start found of earlier transactions; None in dry-run."""
+
+
+def venues_of(settings: Settings) -> tuple[tuple[Venue, Adapter], ...]:
+    """Return every venue with a new adapter for it."""
+    return tuple((venue, ADAPTERS[venue.protocol]()) for venue in settings.venues())
+
+
+def client_of(name: str, table: ChainTable) -> ChainClient:
+    """Return a client that has asked nobody yet. Raises `EndpointUnfit`."""
+    return ChainClient(**_client_fields(name, table))
+
+
+def connect(name: str, table: ChainTable) -> ChainClient:
+    """Return a client whose endpoints have told their chain id. Raises as `ChainClient.connect`."""
+    return ChainClient.connect(**_client_fields(name, table))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits of execution, in wei."""
+    table = settings.limits
+    return Limits(
+        max_gas_wei_per_tx=Wei(table.max_gas_wei_per_tx),
+        max_gas_wei_per_hour=Wei(table.max_gas_wei_per_hour),
+        max_gas_wei_per_day=Wei(table.max_gas_wei_per_day),
+        min_native=Wei(int(table.min_native * ONE)),
+        max_fee_per_gas=Wei(int(table.max_fee_gwei * GWEI)),
+        valid_blocks=table.valid_blocks,
+    )
+
+
+def rehearsing_sender(settings: Settings) -> Address:
+    """Return who sends the simulations of a dry-run, without a key: who hedges, else an owner of ours."""
+    hedgers = [hedge.owner for hedge in settings.policy.hedge]
+    return next(iter((*hedgers, *settings.owners())), NOBODY)
+
+
+def blocks_of(settings: Settings, at: Sequence[str]) -> dict[int, int]:
+    """Return the block by chain id that each `CHAIN=BLOCK` names. Raises `UnknownBlockError`."""
+    ids = {name: table.chain_id for name, table in settings.chains.items()}
+    ids |= {str(chain_id): chain_id for chain_id in ids.values()}
+    blocks: dict[int, int] = {}
+    for text in at:
+        chain, _, number = text.partition("=")
+        if chain not in ids or not number.isdecimal():
+            raise UnknownBlockError(text, settings.chains)
+        blocks[ids[chain]] = int(number)
+    return blocks
+
+
+@contextlib.contextmanager
+def clients(
+    settings: Settings, make: Callable[[str, ChainTable], ChainClient]
+) -> Iterator[dict[int, ChainClient]]:
+    """Give a client per chain id for the length of a `with` block, made side by side."""
+    made: dict[int, ChainClient] = {}
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(max_workers=len(settings.chains)) as threads:
+        jobs = {table.chain_id: threads.submit(make, name, table) for name, table in settings.chains.items()}
+        for chain_id, job in jobs.items():
+            made[chain_id] = job.result()
+            stack.callback(made[chain_id].close)
+        yield made
+
+
+def observer_of(
+    settings: Settings,
+    connected: Mapping[int, ChainClient],
+    *,
+    sender: Address | None = None,
+    load: Callable[[str], Found | None] = lambda _: None,
+    save: Callable[[str, Found], None] = lambda _venue, _found: None,
+) -> Observer:
+    """Return the observer of all configured chains."""
+    return Observer(
+        connected,
+        venues_of(settings),
+        [*settings.owners(), *([sender] if sender is not None else [])],
+        staleness=settings.params().staleness,
+        natives={table.chain_id: table.native for table in settings.chains.values()},
+        load=load,
+        save=save,
+    )
+
+
+@contextlib.contextmanager
+def observing(settings: Settings, *, at: Mapping[int, int] | None = None) -> Iterator[Callable[[], Snapshot]]:
+    """Give a function that takes a snapshot; it needs neither store nor key.
+
+    Raises what a wrong configuration raises; a chain that does not answer is a gap.
+    """
+    with clients(settings, client_of) as connected:
+        observer = observer_of(settings, connected)
+        yield lambda: observer.observe(at)
+
+
+def check_settings(settings: Settings) -> Iterator[Finding]:
+    """Yield the findings of `keeper check`."""
+
+    def observe() -> Snapshot:
+        with observing(settings) as take:
+            return take()
+
+    return check(settings, connect=connect, observe=observe)
+
+
+def rehearse(settings: Settings) -> Cycle:
+    """Run one cycle that sends nothing and leaves nothing: its store and journal are thrown away."""
+    sender = rehearsing_sender(settings)
+    params = settings.params()
+    with (
+        tempfile.TemporaryDirectory(prefix="keeper-plan-") as folder,
+        Store.open(Path(folder) / "plan.sqlite", "dry-run") as store,
+        clients(settings, client_of) as connected,
+    ):
+        observer = observer_of(settings, connected, sender=sender)
+        executor = _executor(settings, connected, store, _Forgotten(), sender=sender, signer=None)
+        stages = Stages(
+            observe=observer.observe,
+            decide=lambda snapshot: decide(snapshot, params),
+            execute=lambda cycle_id, plan, snapshot: executor.execute(plan, cycle_id, snapshot),
+            journal=_Forgotten(),
+            name=cycle_name,
+        )
+        return run_cycle(stages)
+
+
+@contextlib.contextmanager
+def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Iterator[Keeper]:
+    """Give a daemon ready to run, with its store and journal open and earlier transactions reconciled.
+
+    Raises `NotLiveError`; `KeystoreError` and `SignerMismatchError`; what opening the store, the journal
+    and the chains raises: nothing has been sent then.
+    """
+    if live and settings.mode != "live":
+        raise NotLiveError(settings.source)
+    stop = stop or Stop()
+    signer = _load_signer(settings) if live else None
+    sender = signer.address if signer is not None else rehearsing_sender(settings)
+    params = settings.params()
+    mode: Mode = "live" if live else "dry-run"
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(Store.open(settings.store.path, mode, crash_at=_crash_at()))
+        journal = stack.enter_context(Journal.open(settings.journal.path))
+        connected = stack.enter_context(clients(settings, connect))
+        watching = stack.enter_context(clients(settings, client_of))
+        journal.opened(mode, __version__)
+        observer = observer_of(settings, connected, sender=sender, load=store.found, save=store.save_found)
+        executor = _executor(settings, connected, store, journal, sender=sender, signer=signer, stop=stop)
+        recorder = CycleRecorder(
+            store,
+            journal,
+            chains=settings.chain_names(),
+            hosts={chain_id: client.hosts for chain_id, client in connected.items()},
+            heads=lambda: heads_of(connected),
+        )
+        daemon = Daemon(
+            stages=Stages(
+                observe=observer.observe,
+                decide=lambda snapshot: decide(snapshot, params),
+                execute=lambda cycle_id, plan, snapshot: _execute(executor, plan, cycle_id, snapshot),
+                journal=JournaledCycle(journal, params),
+                name=cycle_name,
+            ),
+            recorder=recorder,
+            schedule=Schedule(
+                interval_s=settings.cycle.interval_s,
+                poll_s=settings.cycle.poll_s if settings.cycle.on_new_head else None,
+                heads=lambda: {chain_id: head.hash for chain_id, head in heads_of(watching).items()},
+            ),
+            stop=stop,
+        )
+        report = executor.reconcile() if live else None
+        _log_start(settings, sender, live, store, report)
+        yield Keeper(daemon=daemon, recorder=recorder, report=report)
+
+
+def heads_of(connected: Mapping[int, ChainClient]) -> dict[int, BlockRef]:
+    """Return the newest block of every chain that answers."""
+    heads: dict[int, BlockRef] = {}
+    for chain_id, client in connected.items():
+        with contextlib.suppress(TransientError, DataError):
+            heads[chain_id] = client.head()
+    return heads
+
+
+class _Forgotten:
+    """A journal of a rehearsal: nothing is kept."""
+
+    def append(self, kind: RecordKind, cycle_id: str, chain_time_s: int, body: dict[str, Any]) -> Record:
+        return Record(
+            sequence=0, previous="", cycle_id=cycle_id, kind=kind, chain_time_s=chain_time_s, body=body
+        )
+
+    def last(self, kind: RecordKind) -> Record | None:
+        return None
+
+    def decided(self, *_: object) -> None:
+        pass
+
+    def done(self, *_: object) -> None:
+        pass
+
+
+def _executor(
+    settings: Settings,
+    connected: Mapping[int, ChainClient],
+    store: Store,
+    journal: Journal | _Forgotten,
+    *,
+    sender: Address,
+    signer: Signer | None,
+    stop: Stop | None = None,
+) -> Executor:
+    return Executor(
+        clients=connected,
+        venues=venues_of(settings),
+        store=store,
+        journal=journal,
+        sender=sender,
+        signer=signer,
+        limits=limits_of(settings),
+        live=signer is not None,
+        final_after_blocks={t.chain_id: t.final_after_blocks for t in settings.chains.values()},
+        stop=(lambda: stop.stopping) if stop is not None else (lambda: False),
+    )
+
+
+def _execute(executor: Executor, plan: Plan, cycle_id: str, snapshot: Snapshot) -> tuple[Outcome, ...]:
+    """Carry the plan out. While halted the keeper goes on watching, and sends nothing."""
+    try:
+        return executor.execute(plan, cycle_id, snapshot)
+    except HaltedError as halted:
+        log.warning("nothing is sent", why=str(halted))
+        return ()
+
+
+def _client_fields(name: str, table: ChainTable) -> dict[str, Any]:
+    return {
+        "name": name,
+        "chain_id": table.chain_id,
+        "endpoints": table.endpoints,
+        "confirmations": table.confirmations,
+        "call_gas": table.call_gas,
+        "log_blocks": table.log_blocks,
+        "timeout_s": table.timeout_s,
+        "multicall": table.multicall,
+    }
+
+
+def _load_signer(settings: Settings) -> KeystoreSigner:
+    assert settings.signer is not None, "the settings' own checks demand a signer in live mode"
+    return KeystoreSigner.load(settings.signer.keystore, settings.signer.password_file)
+
+
+def _crash_at() -> Callable[[str], None]:
+    """Return where a test ends this process; nowhere as a rule."""
+    name = os.environ.get(CRASH_AT)
+    return crash_point(name) if name else lambda _boundary: None
+
+
+def _log_start(settings: Settings, sender: Address, live: bool, store: Store, report: Report | None) -> None:
+    log.info(
+        "started",
+        mode="live" if live else "dry-run",
+        config=str(settings.source),
+        sender=sender,
+        chains=list(settings.chains),
+        version=__version__,
+        at_s=int(time.time()),
+    )
+    if (halt := store.halted()) is not None:
+        log.warning("halted: watching, sending nothing", by=halt.by, reason=halt.reason)
+    if report is not None:
+        for line in report.lines:
+            log.info(
+                "earlier transaction",
+                reaction=line.reaction.value,
+                intent=line.intent_id[:12],
+                text=line.text,
+            )
+        for note in report.notes:
+            log.warning("earlier transactions", note=note)

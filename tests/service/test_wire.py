@@ -1,0 +1,109 @@
+"""Wiring: what the settings become, what is asked for twice, and what a start refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keeper.config.load import load
+from keeper.config.settings import Settings
+from keeper.execution.errors import KeystoreError
+from keeper.model.reads import Address
+from keeper.service.wire import (
+    NOBODY,
+    NotLiveError,
+    UnknownBlockError,
+    assemble,
+    blocks_of,
+    limits_of,
+    rehearsing_sender,
+    venues_of,
+)
+from keeper.store.errors import StoreBusyError, StoreModeError
+from keeper.store.store import Store
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "example.toml"
+DESK = Address("0x90F79bf6EB2c4f870365E785982E1f101E93b906")
+
+
+def settings(folder: Path, *replacements: tuple[str, str]) -> Settings:
+    text = EXAMPLE.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "keeper.toml"
+    path.write_text(text)
+    return load(path, {})
+
+
+LIVE = ('mode = "dry-run"', 'mode = "live"')
+
+
+def test_limits_become_wei(tmp_path: Path) -> None:
+    limits = limits_of(settings(tmp_path))
+    assert limits.min_native == 5 * 10**16
+    assert limits.max_fee_per_gas == 100 * 10**9
+    assert limits.max_gas_wei_per_day == 10**18
+
+
+def test_every_venue_has_its_adapter(tmp_path: Path) -> None:
+    assert [(venue.id, adapter.name) for venue, adapter in venues_of(settings(tmp_path))] == [
+        ("curie:42161", "curie"),
+        ("lyra:10", "lyra"),
+    ]
+
+
+def test_a_rehearsal_is_sent_by_who_would_trade(tmp_path: Path) -> None:
+    assert rehearsing_sender(settings(tmp_path)) == DESK
+
+
+def test_a_rehearsal_without_an_account_of_ours_is_sent_by_nobody(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    start, end = text.index("[[policy.hedge]]"), text.index("[policy.top_up]")
+    watching = text[:start] + text[end:]
+    watching = watching.replace('role = "own" ', 'role = "watch" ')
+    path = tmp_path / "keeper.toml"
+    path.write_text(watching)
+    assert rehearsing_sender(load(path, {})) == NOBODY
+
+
+def test_blocks_are_named_by_chain_name_or_id(tmp_path: Path) -> None:
+    found = settings(tmp_path)
+    assert blocks_of(found, ["optimism=12", "42161=34"]) == {10: 12, 42161: 34}
+    for wrong in ("optimism", "optimism=", "optimism=-1", "polygon=3", "=3", "optimism=x"):
+        with pytest.raises(UnknownBlockError, match="CHAIN=BLOCK with a chain of optimism, arbitrum"):
+            blocks_of(found, [wrong])
+
+
+def test_live_is_asked_for_twice(tmp_path: Path) -> None:
+    with pytest.raises(NotLiveError), assemble(settings(tmp_path), live=True):
+        pass
+    assert not (tmp_path / "keeper.sqlite").exists()
+
+
+def test_live_without_its_keystore_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(KeystoreError), assemble(settings(tmp_path, LIVE), live=True):
+        pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["keeper.toml"]
+
+
+def test_a_dry_run_reads_no_keystore(tmp_path: Path) -> None:
+    """It gets as far as the store, which belongs to somebody else."""
+    found = settings(tmp_path, LIVE)
+    with Store.open(found.store.path, "dry-run"), pytest.raises(StoreBusyError), assemble(found, live=False):
+        pass
+
+
+def test_a_dry_run_does_not_use_a_live_store(tmp_path: Path) -> None:
+    found = settings(tmp_path, LIVE)
+    Store.open(found.store.path, "live").close()
+    with pytest.raises(StoreModeError), assemble(found, live=False):
+        pass
+
+
+def test_loading_the_signer_does_not_raise_the_recursion_limit() -> None:
+    code = "import sys; before = sys.getrecursionlimit(); import keeper.service.wire; "
+    code += "print(sys.getrecursionlimit() <= before)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "True"
