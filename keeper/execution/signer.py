@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from eth_account.signers.local import LocalAccount
 
 from keeper.execution.errors import KeystoreError
 from keeper.model.reads import Address
+
+# A dependency of eth_account raises the limit a hundredfold when it is imported. A deeply nested answer of a
+# node would then overflow the C stack of the JSON parser and kill the process, where it is an error now.
+sys.setrecursionlimit(min(sys.getrecursionlimit(), 1_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
