@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from keeper.model.errors import DataError
 from keeper.risk import black76, inverse
-from keeper.risk.inputs import Floats
 from tests.support.shared import recordings
 
 forwards = st.floats(1e2, 1e6)
@@ -85,24 +84,18 @@ def test_bad_input_is_named(call: Callable[[], object], message: str) -> None:
         call()
 
 
+RECORDED = ("futures_price", "strike", "time_to_maturity", "implied_volatility", "mark_price", "delta")
+
+
 def test_recorded_marks_of_a_venue_are_reproduced() -> None:
     errors, delta_errors = [], []
     for path in sorted(recordings("deribit_chains").glob("deribit_options_snapshot_*.csv.gz"))[::3]:
         with gzip.open(path, "rt") as file:
-            rows = [row for row in csv.DictReader(file) if float(row["time_to_maturity"]) > 0.0]
-
-        def column(name: str, rows: list[dict[str, str]] = rows) -> Floats:
-            return np.array([float(row[name]) for row in rows])
-
-        ours = inverse.greeks(
-            column("futures_price"),
-            column("strike"),
-            column("time_to_maturity"),
-            column("implied_volatility"),
-            call=[row["option_type"] == "call" for row in rows],
-        )
-        errors.append(np.abs(ours.price_coin - column("mark_price")))
-        delta_errors.append(np.abs(ours.delta - column("delta")))
+            rows = [row for row in csv.DictReader(file) if all(row[name] for name in RECORDED)]
+        F, K, T, vol, mark, delta = (np.array([float(row[name]) for row in rows]) for name in RECORDED)
+        ours = inverse.greeks(F, K, T, vol, call=[row["option_type"] == "call" for row in rows])
+        errors.append(np.abs(ours.price_coin - mark))
+        delta_errors.append(np.abs(ours.delta - delta))
     assert max(np.median(snapshot) for snapshot in errors) < 1e-4
     assert np.median(np.concatenate(errors)) < 5e-5
     assert np.median(np.concatenate(delta_errors)) < 1e-3
