@@ -13,28 +13,33 @@ from keeper.protocols.curie.market import Market, Ratios
 from keeper.protocols.tokens import token_call
 
 
-def ask_trader(asked: Asked, contracts: Contracts, trader: Address) -> None:
-    """Add the figures of a whole account, and what it is made of."""
+def ask_trader(asked: Asked, contracts: Contracts, trader: Address, *, ours: bool) -> None:
+    """Add the figures of a whole account, and what it is made of.
+
+    What is free to withdraw is asked for our own accounts only: it takes as much gas as all the rest.
+    """
     asked["value", trader] = contracts.clearing("getAccountValue", trader)
     asked["maintenance", trader] = contracts.balance("getMarginRequirementForLiquidation", trader)
     asked["debt", trader] = contracts.balance("getTotalDebtValue", trader)
     asked["profit", trader] = contracts.balance("getPnlAndPendingFee", trader)
     asked["funding", trader] = contracts.exchange("getAllPendingFundingPayment", trader)
     asked["deposit", trader] = contracts.vault("getBalance", trader)
-    asked["free", trader] = contracts.vault("getFreeCollateralByToken", trader, contracts["SettlementToken"])
     asked["collateral", trader] = contracts.vault("getCollateralTokens", trader)
     asked["bases", trader] = contracts.balance("getBaseTokens", trader)
     asked["orders", trader] = contracts.balance("hasOrder", trader)
+    if ours:
+        asked["free", trader] = contracts.vault(
+            "getFreeCollateralByToken", trader, contracts["SettlementToken"]
+        )
 
 
-_OF_TRADER: Final = (
+_OF_EVERYBODY: Final = (
     "value",
     "maintenance",
     "debt",
     "profit",
     "funding",
     "deposit",
-    "free",
     "collateral",
     "bases",
     "orders",
@@ -43,7 +48,8 @@ _OF_TRADER: Final = (
 
 def unread(answers: Answers, trader: Address) -> Failed | None:
     """Return the first figure of `ask_trader` that is missing."""
-    return unanswered(answers, *((name, trader) for name in _OF_TRADER))
+    names = [(name, trader) for name in _OF_EVERYBODY]
+    return unanswered(answers, *names, *([("free", trader)] if ("free", trader) in answers else []))
 
 
 def ask_parts(asked: Asked, contracts: Contracts, trader: Address, answers: Answers) -> None:
@@ -81,6 +87,7 @@ def account_from(book: Book, trader: Address) -> Account | str:
         return collateral
     owed, _, fee = answers["profit", trader]
     funding = Wad(answers["funding", trader])
+    free = answers.get(("free", trader))
     cash = Wad(from_raw(answers["deposit", trader], book.ratios.decimals) + owed + fee - funding)
     return Account(
         id=f"{venue.id}:{trader}",
@@ -99,7 +106,7 @@ def account_from(book: Book, trader: Address) -> Account | str:
         liquidation_mode=LiquidationMode.PERMISSIONLESS,
         settlement_mode=SettlementMode.SYNC,
         funding_due=funding,
-        withdrawable=from_raw(answers["free", trader], book.ratios.decimals),
+        withdrawable=None if free is None else from_raw(free, book.ratios.decimals),
         has_orders=answers["orders", trader],
         margin_asset=book.ratios.symbol,
     )

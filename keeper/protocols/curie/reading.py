@@ -38,7 +38,7 @@ def read(contracts: Contracts, found: Found, wallets: Sequence[Address], at: Blo
     asked: Asked = {}
     ask_markets(asked, contracts)
     for trader in traders:
-        ask_trader(asked, contracts, trader)
+        ask_trader(asked, contracts, trader, ours=trader in wallets)
     ask_wallets(asked, wallets, (contracts["SettlementToken"],), contracts["Vault"])
     first = yield from answers_to(asked)
 
