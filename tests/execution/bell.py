@@ -1,0 +1,113 @@
+"""A venue of one contract that counts how often each decision took effect, and an adapter that rings it.
+
+Decision n is the action `MoveCollateral` with amount n. Its only call is `approve(spender, n)`, because that
+is a function every build has the ABI of. The contract adds one to its storage slot n, so slot n is the
+number of times that decision n took effect. While slot 0 is not zero it reverts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
+
+from keeper.chain import abi
+from keeper.model.book import LiquidationMode, SettlementMode
+from keeper.model.plan import ActionKind, MoveCollateral, Plan, Reason, TxAction
+from keeper.model.reads import Address, Reads, Send
+from keeper.model.snapshot import BlockRef, Snapshot, VenueState
+from keeper.model.units import Wad
+from keeper.model.venue import Venue
+from keeper.protocols.adapter import Finding, Found, Meaning
+from keeper.protocols.errors import UnencodableActionError
+from keeper.protocols.tokens import ERC20
+
+BELL: Final = Address("0xbE11000000000000000000000000000000000001")
+SPENDER: Final = Address("0x5e5e000000000000000000000000000000000002")
+RUNTIME: Final = "0x" + "5f54601057" + "602435805460010190" + "5500" + "5b5f5ffd"
+"""if (slot[0] != 0) revert(); slot[arg1] += 1;"""
+
+UNWILLING: Final = 666
+"""The adapter refuses to encode this decision."""
+
+TWO_STEPS: Final = 1000
+"""Decisions from here on take two calls: n and n + 1000."""
+
+
+class Bell:
+    """An adapter like any other, for a protocol that only counts."""
+
+    name: ClassVar[str] = "bell"
+    liquidation_mode: ClassVar[LiquidationMode] = LiquidationMode.NONE
+    settlement_mode: ClassVar[SettlementMode] = SettlementMode.SYNC
+    contracts: ClassVar[frozenset[str]] = frozenset({"Bell", "Spender"})
+    actions: ClassVar[frozenset[ActionKind]] = frozenset({ActionKind.MOVE_COLLATERAL})
+    sends: ClassVar[frozenset[tuple[str, str]]] = frozenset({(ERC20, "approve")})
+    abis: ClassVar[tuple[str, ...]] = (ERC20,)
+
+    def check(self, venue: Venue) -> Reads[tuple[Finding, ...]]:
+        yield []
+        return ()
+
+    def discover(self, venue: Venue, known: Found, at: BlockRef) -> Reads[Found]:
+        yield []
+        return known
+
+    def read(self, venue: Venue, found: Found, wallets: Sequence[Address], at: BlockRef) -> Reads[VenueState]:
+        yield []
+        return VenueState(accounts=(), instruments=(), quotes=())
+
+    def encode(self, venue: Venue, action: TxAction, sender: Address) -> Reads[tuple[Send, ...]]:
+        assert isinstance(action, MoveCollateral)
+        yield []
+        if action.amount == UNWILLING:
+            raise UnencodableActionError(venue.id, action.kind, "it is unwilling")
+        first = Send(ERC20, venue.address("Bell"), "approve", (venue.address("Spender"), action.amount))
+        if action.amount < TWO_STEPS:
+            return (first,)
+        second = Send(
+            ERC20, venue.address("Bell"), "approve", (venue.address("Spender"), action.amount + TWO_STEPS)
+        )
+        return first, second
+
+    def meaning(self, error: str, args: Mapping[str, object]) -> Meaning | None:
+        return None
+
+
+def bell_venue(chain_id: int) -> Venue:
+    return Venue(
+        protocol="bell",
+        chain_id=chain_id,
+        contracts=(("Bell", BELL), ("Spender", SPENDER)),
+        from_block=0,
+    )
+
+
+def decision(number: int, chain_id: int) -> MoveCollateral:
+    return MoveCollateral(
+        subject=f"bell:{chain_id}:{number}",
+        reason=Reason(text="a test asks for it"),
+        protocol="bell",
+        chain_id=chain_id,
+        account=f"bell:{chain_id}:{number}",
+        owner=SPENDER,
+        asset="BELL",
+        amount=Wad(number),
+        direction="add",
+    )
+
+
+def call_of(number: int, chain_id: int) -> str:
+    """Calldata of the first call of a decision."""
+    return abi.encode(Send(ERC20, BELL, "approve", (bell_venue(chain_id).address("Spender"), number)))
+
+
+def seen(blocks: Sequence[BlockRef]) -> Snapshot:
+    """A snapshot that knows nothing but the blocks."""
+    return Snapshot(blocks=tuple(blocks), accounts=(), instruments=(), quotes=())
+
+
+def plan_of(numbers: Sequence[int], chain_id: int, snapshot: Snapshot) -> Plan:
+    return Plan(
+        snapshot_digest=snapshot.digest,
+        params_digest="0" * 64,
+        decisions=(),
+        actions=tuple(decision(number, chain_id) for number in numbers),
+    )
