@@ -58,7 +58,11 @@ class CallReader:
         arguments that do not fit.
         """
         answers: list[Any] = [None] * len(calls)
-        for chunk in self._book.chunks([self._asked(i, call) for i, call in enumerate(calls)]):
+        asked = [self._asked(i, call) for i, call in enumerate(calls)]
+        for one in asked:
+            if any(send.value_wei for send in one.call.before):
+                answers[one.index] = _failed(one, "a simulated change cannot bring native coin")
+        for chunk in self._book.chunks([a for a in asked if answers[a.index] is None]):
             for one, outcome in zip(chunk, self._chunk(chunk, at), strict=True):
                 answers[one.index] = _decoded(one, outcome)
         return answers
@@ -101,9 +105,9 @@ class CallReader:
         if not overridden and any(a.isolated for a in chunk):
             return self._without_isolation(chunk, at)
         answers, readings = gauged.split(results[:-2])
-        if readings is not None:
-            self._book.learn(gauged.runs, readings)
         doubtful = starved(readings) if overridden else suspicious(self._book, chunk, answers)
+        if readings is not None and not (doubtful and len(chunk) == 1):
+            self._book.learn(gauged.runs, readings)
         if not doubtful and all(r.success for r in results[-2:]):
             self._require_same_block(results[-2:], at)
             return [_inside(a, r) if a.isolated else r for a, r in zip(chunk, answers, strict=True)]
@@ -181,6 +185,8 @@ class CallReader:
             raise self._disbelieved(f"answers for chain id {chain_id}, expected {self._chain_id}")
         # The genesis block is left out: some nodes give views there a time of their own.
         if time_s != at.timestamp_s and at.number > 0:
+            # A block of the same number may have taken its place: then the node is right.
+            self._pinned.require_canonical(at)
             raise self._disbelieved(f"reads at time {time_s}, expected {at.timestamp_s} of block {at.number}")
 
     def _disbelieved(self, problem: str) -> NodeDisbelieved:
