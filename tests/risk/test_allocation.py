@@ -123,3 +123,9 @@ def test_venue_parts_are_the_sums_of_account_parts(pnl_usd: Floats, level: float
 
 def test_a_book_without_risk_has_nothing_to_split() -> None:
     assert euler_var([1.0, -1.0], [[1.0, 1.0], [1.0, 1.0]], 0.99).parts_usd == (0.0, 0.0)
+
+
+def test_a_book_of_cents_is_split_as_one_of_millions() -> None:
+    small = euler_var([1e-3, 2e-3], HULL_COVARIANCE, 0.99)
+    large = euler_var([1e6, 2e6], HULL_COVARIANCE, 0.99)
+    assert small.parts_usd == pytest.approx([part * 1e-9 for part in large.parts_usd])

@@ -66,6 +66,13 @@ def test_christoffersen_by_hand() -> None:
     assert christoffersen(hits).statistic == pytest.approx(2.0 * (two - one), rel=1e-12)
 
 
+def test_a_single_pair_of_breaches_by_hand() -> None:
+    # Transitions: 00 x 1, 01 x 1, 11 x 1; after a breach, a breach was certain.
+    one = math.log(1 / 3) + 2 * math.log(2 / 3)
+    two = 2 * math.log(1 / 2)
+    assert christoffersen([False, False, True, True]).statistic == pytest.approx(2.0 * (two - one))
+
+
 @pytest.mark.parametrize("hits", [[False, False, False], [True, True, True], [False, True]])
 def test_zero_counts_do_not_divide(hits: list[bool]) -> None:
     assert math.isfinite(christoffersen(hits).statistic)

@@ -112,6 +112,14 @@ def test_feasibility_without_barrier_or_route() -> None:
     assert (safe.feasible, safe.hit_probability) == (True, 0.0)
     stranded = transfer_feasibility("a", drop=0.5, vol=0.6, latency_s=math.inf, tolerated=0.01)
     assert (stranded.feasible, stranded.hit_probability) == (False, 1.0)
+    still = transfer_feasibility("a", drop=0.5, vol=0.0, latency_s=math.inf, tolerated=0.01)
+    assert (still.feasible, still.hit_probability) == (True, 0.0)
+    gone = transfer_feasibility("a", drop=0.0, vol=0.0, latency_s=math.inf, tolerated=0.01)
+    assert (gone.feasible, gone.hit_probability) == (False, 1.0)
+    at_once = transfer_feasibility("a", drop=0.5, vol=0.6, latency_s=0.0, tolerated=0.01)
+    assert (at_once.feasible, at_once.hit_probability) == (True, 0.0)
+    with pytest.raises(UnfitValueError, match="latency_s"):
+        transfer_feasibility("a", drop=0.5, vol=0.6, latency_s=-1.0, tolerated=0.01)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from scipy.optimize import NonlinearConstraint, minimize
 from scipy.special import ndtr
 
 from keeper.model.errors import UnfitValueError
@@ -97,6 +98,67 @@ def test_a_correlated_curved_book_agrees_with_a_dense_search() -> None:
     assert float(buffer(np.array([found.shock]))[0]) == pytest.approx(0.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("factor", [0, 1])
+def test_a_loss_that_starts_far_out_is_found_on_its_only_side(side: float, factor: int) -> None:
+    # Flat today, like a far option: no slope leads there.
+    def buffer(x: Floats) -> Floats:
+        return np.asarray(100.0 - 10_000.0 * np.maximum(0.0, side * x[:, factor] - 0.05))
+
+    found = reverse_stress_revalued(buffer, np.diag([0.03**2, 0.04**2]))
+    assert found is not None
+    assert found.shock[factor] == pytest.approx(side * 0.06, rel=1e-9)
+    assert found.distance_sd == pytest.approx(0.06 / (0.03, 0.04)[factor], rel=1e-9)
+    assert reverse_stress_revalued(buffer, np.diag([0.03**2, 0.04**2]), reach_sd=1.0) is None
+
+
+def squared_distance(u: Floats, *_: object) -> float:
+    return float(u @ u)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_no_optimiser_finds_a_nearer_breach_of_a_curved_book(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    root = np.linalg.cholesky(np.cov(rng.standard_normal((3, 12))) * 0.03**2)
+    slope = rng.normal(0.0, 1.0, 3) / 0.03
+    bend = rng.standard_normal((3, 3))
+    bend = (bend @ bend.T + np.eye(3)) * 0.1 / 0.03**2  # short gamma all round
+
+    def buffer(x: Floats) -> Floats:
+        return np.asarray(4.0 + x @ slope - np.einsum("ni,ij,nj->n", x, bend, x))
+
+    found = reverse_stress_revalued(buffer, root @ root.T)
+    assert found is not None
+    assert float(buffer(np.array([found.shock]))[0]) == pytest.approx(0.0, abs=1e-6)
+    starts = rng.standard_normal((12, 3)) * found.distance_sd
+    nearest = found.distance_sd
+    for start in starts:
+        other = minimize(
+            squared_distance,
+            start,
+            method="SLSQP",
+            constraints=NonlinearConstraint(lambda u: buffer((root @ u)[None, :])[0], -np.inf, 0.0),
+            tol=1e-12,
+        )
+        if other.success and float(buffer((root @ other.x)[None, :])[0]) <= 1e-6:
+            nearest = min(nearest, float(np.linalg.norm(other.x)))
+    assert found.distance_sd == pytest.approx(nearest, rel=1e-4)
+
+
+def test_the_edge_of_the_buffer_is_no_breach_yet() -> None:
+    found = reverse_stress_revalued(lambda x: x[:, 0], [[0.01]])
+    assert found is not None
+    assert 0.0 < found.distance_sd < 1e-9
+    assert reverse_stress_revalued(lambda x: np.zeros(len(x)), [[0.01]]) is None
+
+
+def test_a_book_in_many_standard_deviations_has_an_answer_in_closed_form() -> None:
+    found = reverse_stress(1e6, [1.0], [[1.0]])
+    assert found is not None
+    assert found.distance_sd == 1e6
+
+
 def test_no_shock_within_reach_is_no_answer() -> None:
     assert reverse_stress_revalued(lambda x: np.full(len(x), 5.0), COVARIANCE) is None
     assert reverse_stress_revalued(lambda x: 1e9 + x @ DELTA_USD, COVARIANCE) is None
@@ -121,5 +183,7 @@ def test_unfit_input_is_refused() -> None:
         reverse_stress_revalued(lambda x: np.zeros(1), COVARIANCE)
     with pytest.raises(UnfitValueError, match="buffer_usd"):
         reverse_stress(math.nan, DELTA_USD, COVARIANCE)
+    with pytest.raises(UnfitValueError, match="rounds"):
+        reverse_stress_revalued(lambda x: x[:, 0], COVARIANCE, rounds=0)
     with pytest.raises(UnfitValueError, match="reach_sd"):
         reverse_stress_revalued(lambda x: x[:, 0], COVARIANCE, reach_sd=0.0)
