@@ -55,7 +55,7 @@ def depth(pool: PoolState) -> Depth:
 
     Sizes and prices are those of the pool's curve with the pool's own rounding, which is always against the
     trader; the fee is not in the prices. A level is one step of about a fortieth of the way, or less where an
-    initialised tick lies in between. No levels where the pool has no liquidity.
+    initialised tick lies in between. No levels where the pool is empty or the venue lets no price move.
     """
     return Depth(
         instrument=pool.instrument,
@@ -70,6 +70,8 @@ def depth(pool: PoolState) -> Depth:
 
 def _levels(pool: PoolState, direction: int) -> Iterator[Level]:
     """Walk up (+1: somebody buys base, asks) or down (-1: bids) from the current price."""
+    if pool.max_tick_move == 0:
+        return
     nets = dict(pool.nets)
     last = max(-MAX_TICK, min(MAX_TICK, pool.tick + direction * pool.max_tick_move))
     step = max(1, pool.max_tick_move // LEVELS)
