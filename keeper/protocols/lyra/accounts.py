@@ -12,6 +12,7 @@ from keeper.model.book import (
     Requirement,
     SettlementMode,
 )
+from keeper.model.errors import UnfitValueError
 from keeper.model.instrument import Right
 from keeper.model.reads import Address, Failed
 from keeper.model.units import ZERO, Wad, mul
@@ -43,14 +44,18 @@ class Holding:
 
 
 def holding_from(answer: Any) -> Holding:
-    """Read one struct of `getOptionPositions`."""
+    """Read one struct of `getOptionPositions`. Raises `UnfitValueError` for a type or state unknown to us."""
+    try:
+        kind, state = OptionType(answer["optionType"]), PositionState(answer["state"])
+    except ValueError as problem:
+        raise UnfitValueError("position", str(problem), row=answer["positionId"]) from None
     return Holding(
         id=answer["positionId"],
         strike_id=answer["strikeId"],
-        type=OptionType(answer["optionType"]),
+        type=kind,
         amount=Wad(answer["amount"]),
         collateral=Wad(answer["collateral"]),
-        state=PositionState(answer["state"]),
+        state=state,
     )
 
 

@@ -151,6 +151,9 @@ def refresh(contracts: Contracts, action: Refresh, sender: Address) -> Sends:
     if isinstance(boards, Failed):
         raise UnencodableActionError(contracts.venue.id, action.kind, why(boards))
     answers = yield from answers_to(_ask_staleness(contracts, boards, sender))
+    for answer in answers.values():
+        if isinstance(answer, Failed) and not answer.benign:
+            raise UnencodableActionError(contracts.venue.id, action.kind, why(answer))
     return tuple(
         contracts.send(GREEKS, "OptionGreekCache", "updateBoardCachedGreeks", board)
         for board in sorted(boards)
