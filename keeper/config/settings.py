@@ -77,6 +77,18 @@ class Settings(Table):
         """Return the addresses whose wallets belong to us, sorted: owners of profiles with role `own`."""
         return tuple(sorted({o for p in self.profiles.values() if p.role == "own" for o in p.owners}))
 
+    def taker(self) -> Address | None:
+        """Return whose account receives positions that are taken over; None where that is not clear.
+
+        The configured one, else the only address that hedges, else the only owner of ours.
+        """
+        if self.policy.liquidation.taker is not None:
+            return self.policy.liquidation.taker
+        for candidates in ({hedge.owner for hedge in self.policy.hedge}, set(self.owners())):
+            if len(candidates) == 1:
+                return candidates.pop()
+        return None
+
     def chain_names(self) -> Mapping[int, str]:
         """Return the name of each chain id."""
         return {table.chain_id: name for name, table in self.chains.items()}
@@ -109,7 +121,7 @@ class Settings(Table):
                 for hedge in sorted(policy.hedge, key=lambda h: (h.profile, h.underlying))
             ),
             top_up=TopUpParams(**dict(policy.top_up)),
-            liquidation=LiquidationParams(**dict(policy.liquidation)),
+            liquidation=LiquidationParams(**dict(policy.liquidation) | {"taker": self.taker()}),
             transfer=TransferParams(**dict(policy.transfer)),
             staleness=StalenessParams(**dict(policy.staleness)),
             house=HouseParams(**dict(policy.house)),

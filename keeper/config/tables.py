@@ -188,6 +188,7 @@ class LiquidationTable(Table):
     min_profit_usd: float = 5.0
     gas_margin: Annotated[float, Field(ge=1)] = 1.5
     max_takeover_usd: NonNegative
+    taker: EvmAddress | None = None
 
 
 class TransferTable(Table):

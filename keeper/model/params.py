@@ -78,6 +78,9 @@ class LiquidationParams:
     max_takeover_usd: float
     """Most notional of taken-over positions per cycle."""
 
+    taker: Address | None
+    """Whose account receives what a liquidation takes over: the signer's. None: nothing is taken over."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferParams:

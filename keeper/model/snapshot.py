@@ -36,8 +36,8 @@ class Gap:
     """Something that should be known and is not. Never replaced by a zero."""
 
     what: str
-    """Kind of the missing thing: `chain`, `venue`, `account`, `quote`, `surface`, `funding`, `depth`, `wallet`
-    or `gas`; `skew` where a chain was read but lags the others."""
+    """Kind of the missing thing: `chain`, `venue`, `account`, `quote`, `surface`, `funding`, `depth`,
+    `wallet` or `gas`; `skew` where a chain was read but lags the others."""
 
     key: str
     """Which one: `42161`, `curie:42161:0xabc...`, `ETH`."""

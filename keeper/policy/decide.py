@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from keeper.model.book import Account
 from keeper.model.instrument import Perp
 from keeper.model.margin import MarginProfile, Role
-from keeper.model.params import Params, ProfileParams
+from keeper.model.params import Params
 from keeper.model.plan import (
     Action,
     Decision,
@@ -148,7 +148,7 @@ def _liquidations(
 ) -> _Part:
     roles = {p.name: p.role for p in params.profiles}
     marks_usd = {q.subject: to_float(q.price) for q in snapshot.quotes if q.kind == "mark"}
-    budget = Budget(_rooms(held, params.profiles, snapshot), params.liquidation.max_takeover_usd)
+    budget = Budget(_rooms(snapshot, params), params.liquidation.max_takeover_usd)
     watched = [a for name, accounts in held.items() if roles[name] is Role.WATCH for a in accounts]
     decisions: list[Decision] = []
     actions: list[Action] = []
@@ -182,20 +182,15 @@ def _liquidations(
     return _Part(decisions=tuple(decisions), actions=tuple(actions))
 
 
-def _rooms(
-    held: Mapping[str, Sequence[Account]], profiles: Sequence[ProfileParams], snapshot: Snapshot
-) -> dict[str, Room]:
-    """Return, per venue, the own account with the most free margin."""
+def _rooms(snapshot: Snapshot, params: Params) -> dict[str, Room]:
+    """Return the free margin of the taker's account per venue."""
     rooms: dict[str, Room] = {}
-    for profile in profiles:
-        for account in held[profile.name] if profile.role is Role.OWN else ():
-            venue = f"{account.protocol}:{account.chain_id}"
-            ratio = initial_ratio(venue, snapshot)
-            if ratio is None:
-                continue
+    for account in snapshot.accounts:
+        venue = f"{account.protocol}:{account.chain_id}"
+        ratio = initial_ratio(venue, snapshot)
+        if account.owner == params.liquidation.taker and ratio is not None:
             free_usd = max(0.0, to_float(account.venue.equity) - to_float(account.venue.initial))
-            if venue not in rooms or free_usd > rooms[venue].free_usd:
-                rooms[venue] = Room(account=account.id, free_usd=free_usd, initial_ratio=ratio)
+            rooms[venue] = Room(account=account.id, free_usd=free_usd, initial_ratio=ratio)
     return rooms
 
 
@@ -237,7 +232,9 @@ def _hedges(
     for rule in params.hedges:
         exposures = {e.underlying: e.delta_base for e in figures[rule.profile].exposures}
         net_base = exposures.get(rule.underlying, 0.0)
-        taken = inventory.get((rule.venue, rule.underlying), _Inventory())
+        # What is taken over lands in the taker's account, so it is this profile's only if that one is.
+        receives = params.liquidation.taker in by_name[rule.profile].owners
+        taken = inventory.get((rule.venue, rule.underlying), _Inventory()) if receives else _Inventory()
         hedged = hedge(
             rule,
             by_name[rule.profile],

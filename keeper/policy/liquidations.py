@@ -13,7 +13,7 @@ from keeper.policy.gates import blocking_venue, held
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """Margin that our own account at a venue has for positions it would take over."""
+    """Margin that the taker's account at a venue has for positions it would receive."""
 
     account: str
     free_usd: float
@@ -37,7 +37,7 @@ class Budget:
             left = f"{self._takeover_usd:,.0f} USD left this cycle"
             return f"{notional_usd:,.0f} USD to take over exceed the {left}"
         if venue not in self._rooms:
-            return "we have no account at this venue that could take the position over"
+            return "the taker has no account at this venue that could receive the position"
         needed_usd = notional_usd * self._rooms[venue].initial_ratio
         if needed_usd > self._free_usd[venue]:
             return f"needs {needed_usd:,.0f} USD of margin, {self._free_usd[venue]:,.0f} USD are free"

@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper.model.book import Account
+from keeper.model.margin import Role
+from keeper.model.params import ProfileParams
 from keeper.model.plan import ActionKind, Hedge, Liquidate, MarginCall, MoveCollateral, Plan, Step, action_id
+from keeper.model.reads import Address
 from keeper.model.snapshot import Board, Gap, Snapshot
 from keeper.model.units import to_float
 from keeper.policy.decide import decide
@@ -23,6 +26,8 @@ from tests.support.books import (
     params,
     snapshot,
 )
+
+OTHER = Address("0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc")
 
 
 def plan_of(accounts: list[Account], **snapshot_parts: object) -> Plan:
@@ -152,3 +157,25 @@ def test_liquidations_never_touch_our_own_accounts() -> None:
     assert not any(isinstance(a, Liquidate) for a in plan.actions)
     assert any(isinstance(a, MoveCollateral) for a in plan.actions)
     assert f"{CURIE}:" in plan.decisions[0].subject
+
+
+def test_inventory_is_hedged_by_the_profile_that_receives_it_and_by_no_other() -> None:
+    base = params()
+    other = dataclasses.replace(
+        base,
+        profiles=(*base.profiles, ProfileParams(name="second", role=Role.OWN, owners=(OTHER,))),
+        hedges=(*base.hedges, dataclasses.replace(base.hedges[0], profile="second", owner=OTHER)),
+    )
+    accounts = [*STORY, curie_account(owner=OTHER, size=10.0, cash=50_000.0)]
+    sizes = {
+        a.subject: to_float(a.size)
+        for a in decide(snapshot(accounts), other).plan.actions
+        if isinstance(a, Hedge)
+    }
+    assert sizes["second/ETH"] == pytest.approx(-8.0)
+
+
+def test_without_a_taker_nothing_is_taken_over() -> None:
+    nobody = dataclasses.replace(params(), liquidation=dataclasses.replace(params().liquidation, taker=None))
+    taken = [a for a in decide(snapshot(STORY), nobody).plan.actions if isinstance(a, Liquidate)]
+    assert [a.takes_over for a in taken] == [False]

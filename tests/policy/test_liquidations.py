@@ -69,7 +69,7 @@ def test_switched_off_or_refused_by_the_venue_is_explained() -> None:
 
 
 def test_a_take_over_needs_our_own_margin_there() -> None:
-    assert "no account at this venue" in judged(victim(bounty()), budget=Budget({}, 1e9)).text
+    assert "the taker has no account" in judged(victim(bounty()), budget=Budget({}, 1e9)).text
     assert "needs 3,600 USD of margin" in judged(victim(bounty()), budget=Budget(room(3_599.0), 1e9)).text
     assert judged(victim(bounty()), budget=Budget(room(3_600.0), 1e9)).action is not None
 

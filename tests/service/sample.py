@@ -202,7 +202,7 @@ PARAMS = Params(
     ),
     top_up=TopUpParams(target_health=1.3, min_transfer_usd=50.0, rounding_usd=10.0, max_usd=100_000.0),
     liquidation=LiquidationParams(
-        enabled=True, min_profit_usd=5.0, gas_margin=1.5, max_takeover_usd=250_000.0
+        enabled=True, min_profit_usd=5.0, gas_margin=1.5, max_takeover_usd=250_000.0, taker=None
     ),
     transfer=TransferParams(
         latency_s=3600.0, local_latency_s=60.0, stress_vol_factor=1.5, tolerated_probability=0.01

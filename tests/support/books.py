@@ -281,7 +281,11 @@ def params(
         hedges=tuple(hedges),
         top_up=TopUpParams(target_health=1.3, min_transfer_usd=50.0, rounding_usd=10.0, max_usd=100_000.0),
         liquidation=LiquidationParams(
-            enabled=liquidate, min_profit_usd=5.0, gas_margin=1.5, max_takeover_usd=max_takeover_usd
+            enabled=liquidate,
+            min_profit_usd=5.0,
+            gas_margin=1.5,
+            max_takeover_usd=max_takeover_usd,
+            taker=DESK,
         ),
         transfer=TransferParams(
             latency_s=3600.0, local_latency_s=60.0, stress_vol_factor=1.5, tolerated_probability=0.01
