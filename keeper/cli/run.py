@@ -36,11 +36,17 @@ def command(
             keeper.daemon.run()
             return
         good = keeper.daemon.run_once()
-    cycle = keeper.recorder.last
-    if cycle is not None and good:
-        plan = cycle.decided.plan
-        if as_json:
-            emit(plan_document(plan, cycle.outcomes, live=live))
-        else:
-            console().print(plan_view(plan, cycle.outcomes, chains=settings.chain_names()))
+        cycle = keeper.recorder.last
+        if good and cycle is not None:
+            if as_json:
+                emit(plan_document(cycle.decided.plan, cycle.outcomes, live=live))
+            else:
+                chains = settings.chain_names()
+                console().print(plan_view(cycle.decided.plan, cycle.outcomes, chains=chains))
+        halt = keeper.store.halted()
+    if halt is not None:
+        typer.echo(
+            f"keeper: halted by {halt.by}: {halt.reason}; `keeper resume` allows sending again", err=True
+        )
+        raise typer.Exit(3)
     raise typer.Exit(0 if good else 1)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from keeper.config.settings import Settings
 from keeper.model.intent import OPEN, TxState
-from keeper.store.errors import StoreLockedError, StoreMissingError, StoreUnreadableError
+from keeper.store.errors import StoreLockedError, StoreMissingError, StoreOlderError, StoreUnreadableError
 from keeper.store.pulse import Beat, ChainBeat
 from keeper.store.store import Halt, Store
 
@@ -83,12 +83,12 @@ class Health:
 def read_health(settings: Settings, now_s: float) -> Health:
     """Return the health that the settings' store tells. A store that cannot be read is a reason.
 
-    Raises `StoreNewerError`, `StoreOlderError`: this program cannot tell.
+    Raises `StoreNewerError`: this program cannot tell.
     """
     try:
         with Store.attach(settings.store.path) as store:
             look = look_into(store)
-    except (StoreMissingError, StoreUnreadableError, StoreLockedError) as error:
+    except (StoreMissingError, StoreOlderError, StoreUnreadableError, StoreLockedError) as error:
         return judge(settings, None, now_s, unreadable=str(error))
     return judge(settings, look, now_s)
 

@@ -77,6 +77,8 @@ class Keeper:
     report: Report | None
     """What the start found of earlier transactions; None in dry-run."""
 
+    store: Store
+
 
 def venues_of(settings: Settings) -> tuple[tuple[Venue, Adapter], ...]:
     """Return every venue with a new adapter for it."""
@@ -234,7 +236,7 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
             stages=Stages(
                 observe=observer.observe,
                 decide=lambda snapshot: decide(snapshot, params),
-                execute=lambda cycle_id, plan, snapshot: _execute(executor, plan, cycle_id, snapshot),
+                execute=_Sending(executor),
                 journal=JournaledCycle(journal, params),
                 name=cycle_name,
             ),
@@ -248,7 +250,7 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
         )
         report = executor.reconcile() if live else None
         _log_start(settings, sender, live, store, report)
-        yield Keeper(daemon=daemon, recorder=recorder, report=report)
+        yield Keeper(daemon=daemon, recorder=recorder, report=report, store=store)
 
 
 def heads_of(connected: Mapping[int, ChainClient]) -> dict[int, BlockRef]:
@@ -302,13 +304,25 @@ def _executor(
     )
 
 
-def _execute(executor: Executor, plan: Plan, cycle_id: str, snapshot: Snapshot) -> tuple[Outcome, ...]:
-    """Carry the plan out. While halted the keeper goes on watching, and sends nothing."""
-    try:
-        return executor.execute(plan, cycle_id, snapshot)
-    except HaltedError as halted:
-        log.warning("nothing is sent", why=str(halted))
-        return ()
+class _Sending:
+    """Carries plans out. While halted the keeper goes on watching, and sends nothing."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._told = ""
+
+    def __call__(self, cycle_id: str, plan: Plan, snapshot: Snapshot) -> tuple[Outcome, ...]:
+        try:
+            outcomes = self._executor.execute(plan, cycle_id, snapshot)
+        except HaltedError as halted:
+            if self._told != str(halted):
+                log.warning("nothing is sent", why=str(halted))
+            self._told = str(halted)
+            return ()
+        if self._told:
+            log.info("sending again")
+        self._told = ""
+        return outcomes
 
 
 def _client_fields(name: str, table: ChainTable) -> dict[str, Any]:

@@ -134,6 +134,13 @@ def test_a_store_that_is_no_database(settings: Settings) -> None:
     assert read_health(settings, NOW_S).status is Status.DEGRADED
 
 
+def test_a_store_that_is_just_being_made(settings: Settings) -> None:
+    settings.store.path.touch()
+    found = read_health(settings, NOW_S)
+    assert found.status is Status.DEGRADED
+    assert "schema none" in found.reasons[0]
+
+
 def test_a_store_of_a_later_version_cannot_be_judged(settings: Settings) -> None:
     Store.open(settings.store.path, "dry-run").close()
     with sqlite3.connect(settings.store.path) as connection:

@@ -8,6 +8,7 @@ import pytest
 
 from keeper.config.load import load
 from keeper.config.settings import Settings
+from keeper.devnet.keystore import write_keystore
 from keeper.execution.errors import KeystoreError
 from keeper.model.reads import Address
 from keeper.service.wire import (
@@ -102,8 +103,24 @@ def test_a_dry_run_does_not_use_a_live_store(tmp_path: Path) -> None:
         pass
 
 
-def test_loading_the_signer_does_not_raise_the_recursion_limit() -> None:
-    code = "import sys; before = sys.getrecursionlimit(); import keeper.service.wire; "
-    code += "print(sys.getrecursionlimit() <= before)"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "True"
+def alone(code: str, *arguments: str) -> str:
+    """Run code in a process of its own."""
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def test_a_dry_run_does_not_load_what_signs() -> None:
+    code = "import sys; import keeper.service.wire; print('eth_account' in sys.modules)"
+    assert alone(code) == "False"
+
+
+def test_loading_a_key_does_not_raise_the_recursion_limit(tmp_path: Path) -> None:
+    """Else a deeply nested answer of a node would end the process instead of being an error."""
+    address = write_keystore(tmp_path / "signer.json", tmp_path / "signer.password")
+    code = (
+        "import sys, pathlib; before = sys.getrecursionlimit(); folder = pathlib.Path(sys.argv[1]);"
+        "from keeper.execution.signer import KeystoreSigner;"
+        "signer = KeystoreSigner.load(folder / 'signer.json', folder / 'signer.password');"
+        "print(signer.address, sys.getrecursionlimit() == before)"
+    )
+    assert alone(code, str(tmp_path)) == f"{address} True"
