@@ -7,17 +7,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
-
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from keeper.execution.errors import KeystoreError
 from keeper.model.reads import Address
 
-# A dependency of eth_account raises the limit a hundredfold when it is imported. A deeply nested answer of a
-# node would then overflow the C stack of the JSON parser and kill the process, where it is an error now.
-sys.setrecursionlimit(min(sys.getrecursionlimit(), 1_000))
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +43,7 @@ class KeystoreSigner:
 
     __slots__ = ("_account",)
 
-    def __init__(self, account: LocalAccount) -> None:
+    def __init__(self, account: "LocalAccount") -> None:
         self._account = account
 
     @classmethod
@@ -67,7 +63,7 @@ class KeystoreSigner:
         if not isinstance(sealed, dict) or not ("crypto" in sealed or "Crypto" in sealed):
             raise KeystoreError(keystore, "is not a keystore file (it has no `crypto` section)")
         try:
-            account: LocalAccount = Account.from_key(Account.decrypt(sealed, password))
+            account = _opened(sealed, password)
         except ValueError:
             # The cause is not chained: its text is the library's, and may hold what it was given.
             text = f"cannot be decrypted: wrong password in {password_file}, or a damaged file"
@@ -91,6 +87,18 @@ class KeystoreSigner:
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a signer is not copied or pickled: that would copy its key")
+
+
+def _opened(sealed: dict[str, Any], password: str) -> "LocalAccount":
+    """Decrypt a key. Who needs none, in dry-run, does not load the library either."""
+    limit = sys.getrecursionlimit()
+    from eth_account import Account
+
+    # A dependency of it raises the limit a hundredfold when it is imported. A deeply nested answer of a node
+    # would then overflow the C stack of the JSON parser and kill the process, where it is an error now.
+    sys.setrecursionlimit(limit)
+    account: LocalAccount = Account.from_key(Account.decrypt(sealed, password))
+    return account
 
 
 def _password(path: Path) -> str:
