@@ -21,7 +21,7 @@ from keeper.execution.signer import Signer
 from keeper.execution.task import Task, obstacle, task_of
 from keeper.model.errors import DataError
 from keeper.model.intent import OPEN, Outcome, Simulation, TxState
-from keeper.model.plan import MarginCall, Plan, TxAction
+from keeper.model.plan import Hedge, MarginCall, Plan, TxAction, action_id
 from keeper.model.reads import Address
 from keeper.model.snapshot import Snapshot
 from keeper.model.venue import Venue
@@ -137,7 +137,8 @@ class Executor:
         """Carry out the actions of a plan in order, and return what came of each transaction.
 
         First come transactions of earlier cycles that have ended since. An action that fails does not stop
-        those after it; within an action nothing is sent after a step that failed.
+        those after it, except a hedge that counts on its inventory; within an action nothing is sent after
+        a step that failed.
 
         Raises `HaltedError` in live mode, the tripwires of `Lane.advance`, and errors of store and
         journal: nothing is sent that cannot be written down.
@@ -148,13 +149,22 @@ class Executor:
         self._drop_unsigned()
         unreachable, ended = self._advance()
         outcomes = [outcome_of(stored) for stored in ended]
+        done: set[str] = set()
         for action in plan.actions:
             if isinstance(action, MarginCall):
                 continue
             if self._stop():
                 outcomes.append(not_done(action, "the keeper is being stopped"))
                 continue
-            outcomes += self._carry_out(action, cycle_id, snapshot, unreachable)
+            if self._lanes and isinstance(action, Hedge) and not done.issuperset(action.counts_on):
+                outcomes.append(
+                    not_done(action, "a liquidation whose inventory it counts on did not go through")
+                )
+                continue
+            steps = self._carry_out(action, cycle_id, snapshot, unreachable)
+            if all(step.success for step in steps):
+                done.add(action_id(action))
+            outcomes += steps
         return tuple(outcomes)
 
     def _carry_out(
