@@ -1,101 +1,28 @@
-"""Lyra: our reading against the contract's own figures, our actions against what they do to balances."""
+"""Lyra: our reading against the contract's own figures."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from eth_abi.abi import decode, encode
-from eth_utils.crypto import keccak
 
-from keeper.model.book import Account, Balance
 from keeper.model.instrument import Option, Right
-from keeper.model.plan import Liquidate, MoveCollateral, Reason, Refresh, Settle
-from keeper.model.reads import Address
-from keeper.model.snapshot import VenueState
-from keeper.model.units import ONE, ZERO, Wad, mul
-from keeper.protocols.errors import UnencodableActionError
+from keeper.model.units import ONE, Wad, mul
 from keeper.risk import black76
 from tests.conformance.conftest import Subject
+from tests.conformance.lyra_figures import (
+    DAY_S,
+    SHORT_CALL_BASE,
+    YEAR_S,
+    black_scholes,
+    held,
+    liquidation,
+    settlement,
+    structs,
+)
 
 pytestmark = pytest.mark.devnet
-
-REASON = Reason(text="test")
-DAY_S = 86_400
-YEAR_S = 31_536_000
-SHORT_CALL_BASE = 2
-NO_CASH = Balance(asset="sUSD", amount=ZERO)
-
-
-def structs(lyra: Subject) -> dict[str, Any]:
-    """The contract's own positions by account id: (id, strike id, type, amount, collateral, state)."""
-    token = lyra.chains.lyra["OptionToken"]
-    ids = list(range(1, token.call("nextId")))
-    return {f"{lyra.venue.id}:{p[0]}": p for p in token.call("getOptionPositions", ids)}
-
-
-def black_scholes(
-    lyra: Subject, *, seconds: int, vol: Wad, spot: Wad, strike: Wad, rate: Wad
-) -> dict[str, float]:
-    """Ask the venue's pricing library. A library's selector hashes the name of its struct, not its types."""
-    selector = keccak(text="pricesDeltaStdVega(BlackScholes.BlackScholesInputs)")[:4]
-    inputs = encode(["(uint256,uint256,uint256,uint256,int256)"], [(seconds, vol, spot, strike, rate)])
-    library = lyra.chains.lyra["BlackScholes"].address
-    answer = lyra.node.call(library, "0x" + (selector + inputs).hex(), what="BlackScholes")
-    types = ["uint256", "uint256", "int256", "int256", "uint256", "uint256"]
-    names = ("call", "put", "call delta", "put delta", "vega", "std vega")
-    return dict(zip(names, (v / ONE for v in decode(types, bytes.fromhex(answer[2:]))), strict=True))
-
-
-def liquidation(account: Account) -> Liquidate:
-    position = account.positions[0]
-    return Liquidate(
-        subject=account.id,
-        reason=REASON,
-        protocol=account.protocol,
-        chain_id=account.chain_id,
-        account=account.id,
-        owner=account.owner,
-        instrument=position.instrument,
-        max_size=position.size,
-        takes_over=False,
-        reward_usd=ZERO,
-        cost_usd=ZERO,
-    )
-
-
-def move(account: Account, amount: int, direction: Literal["add", "withdraw"] = "add") -> MoveCollateral:
-    return MoveCollateral(
-        subject=account.id,
-        reason=REASON,
-        protocol=account.protocol,
-        chain_id=account.chain_id,
-        account=account.id,
-        owner=account.owner,
-        asset=account.balances[0].asset,
-        amount=Wad(amount),
-        direction=direction,
-    )
-
-
-def settlement(state: VenueState, key: str) -> Settle:
-    board = next(b for b in state.boards if b.key == key)
-    return Settle(
-        subject=board.venue,
-        reason=REASON,
-        protocol="lyra",
-        chain_id=board.chain_id,
-        board=board.key,
-        board_settled=board.settled,
-        accounts=board.open_positions,
-    )
-
-
-def held(lyra: Subject, owner: Address) -> dict[str, int]:
-    """What a wallet holds, by symbol."""
-    tokens = {"sUSD": "QuoteAsset", "sETH": "BaseAsset"}
-    return {s: lyra.chains.lyra[c].call("balanceOf", owner) for s, c in tokens.items()}
 
 
 def test_every_position_is_read_as_the_contract_stores_it(lyra: Subject) -> None:
@@ -285,90 +212,6 @@ def test_an_expired_board_waits_then_pays_exactly_the_claims_we_showed(lyra: Sub
         assert paid == {**dict.fromkeys(paid, 0), claim.asset: claim.amount}, account.id
     assert lyra.read().boards == ()
     assert lyra.encode(settlement(settled, "1"), keeper) == ()
-
-
-def test_settling_does_board_and_positions_and_skips_what_others_did(lyra: Subject) -> None:
-    keeper = lyra.actor("paul")
-    lyra.node.warp(14 * DAY_S)
-    state = lyra.read()
-    action = settlement(state, "1")
-    sends = lyra.encode(action, keeper)
-    assert [s.fn for s in sends] == ["settleExpiredBoard", "settleOptions"]
-    lyra.chains.lyra["OptionMarket"].send("settleExpiredBoard", 1)
-    first = int(action.accounts[0].rpartition(":")[2])
-    lyra.chains.lyra["ShortCollateral"].send("settleOptions", [first])
-    (rest,) = lyra.encode(action, keeper)
-    assert rest.fn == "settleOptions"
-    assert first not in rest.args[0]  # type: ignore[operator]
-    lyra.send((rest,), keeper)
-    assert lyra.read().boards == ()
-
-
-def test_anybody_adds_collateral_with_an_exact_approval(lyra: Subject) -> None:
-    payer = lyra.actor("anna")
-    lyra.chains.lyra.fund(payer, quote=Wad(5_000 * ONE), base=Wad(3 * ONE))
-    for token in ("QuoteAsset", "BaseAsset"):
-        lyra.chains.lyra[token].send("approve", lyra.venue.address("OptionMarket"), 7, sender=payer)
-    stored = structs(lyra)
-    for account in lyra.read().accounts:
-        if not account.margin_asset:
-            with pytest.raises(UnencodableActionError, match="not an open short"):
-                lyra.encode(move(replace(account, balances=(NO_CASH,)), 1), payer)
-            continue
-        amount = ONE // 3
-        before = held(lyra, payer)
-        sends = lyra.encode(move(account, amount), payer)
-        assert [s.fn for s in sends] == ["approve", "addCollateral"]
-        assert sends[0].args == (lyra.venue.address("OptionMarket"), amount)
-        lyra.send(sends, payer)
-        assert structs(lyra)[account.id][4] == stored[account.id][4] + amount
-        assert held(lyra, payer)[account.margin_asset] == before[account.margin_asset] - amount
-        other = replace(move(account, amount), asset="sUSD" if account.margin_asset == "sETH" else "sETH")
-        with pytest.raises(UnencodableActionError, match="as collateral"):
-            lyra.encode(other, payer)
-
-
-def test_a_sufficient_allowance_is_left_alone(lyra: Subject) -> None:
-    desk = lyra.actor("desk")
-    account = next(a for a in lyra.read().accounts if a.owner == desk and a.margin_asset == "sUSD")
-    assert [s.fn for s in lyra.encode(move(account, 100 * ONE), desk)] == ["addCollateral"]
-
-
-def test_owners_take_out_down_to_the_minimum_and_not_below(lyra: Subject) -> None:
-    desk = lyra.actor("desk")
-    for account in lyra.read().accounts:
-        if account.owner != desk or account.withdrawable is None:
-            continue
-        price = lyra.chains.lyra.spot() if account.margin_underlying else ONE
-        free = account.withdrawable * ONE // price * 999 // 1_000
-        before, stored = held(lyra, desk), structs(lyra)
-        lyra.send(lyra.encode(move(account, free, "withdraw"), desk), desk)
-        assert structs(lyra)[account.id][4] == stored[account.id][4] - free
-        assert held(lyra, desk)[account.balances[0].asset] == before[account.balances[0].asset] + free
-        too_much = lyra.encode(move(account, account.balances[0].amount // 2, "withdraw"), desk)
-        (refused,) = lyra.simulate(too_much, desk)
-        assert not refused.ok
-        assert not refused.benign
-        assert "minimum" in str(refused.error)
-        with pytest.raises(UnencodableActionError, match="less than is asked"):
-            lyra.encode(move(account, account.balances[0].amount, "withdraw"), desk)
-        with pytest.raises(UnencodableActionError, match="only"):
-            lyra.encode(move(account, 1, "withdraw"), lyra.actor("anna"))
-
-
-def test_refresh_updates_stale_boards_even_beside_an_expired_one(lyra: Subject) -> None:
-    action = Refresh(subject="lyra:10", reason=REASON, protocol="lyra", chain_id=10)
-    cache, keeper = lyra.chains.lyra["OptionGreekCache"], lyra.actor("paul")
-    assert lyra.encode(action, keeper) == ()
-    lyra.chains.lyra.set_spot(Wad(1_800 * ONE))
-    both = lyra.encode(action, keeper)
-    assert [s.args for s in both] == [(1,), (2,)]
-    lyra.send(both, keeper)
-    assert not cache.call("isBoardCacheStale", 1)
-    lyra.node.warp(15 * DAY_S)
-    assert [s.args for s in lyra.encode(action, keeper)] == [(2,)]
-    lyra.send(lyra.encode(action, keeper), keeper)
-    assert not cache.call("isBoardCacheStale", 2)
 
 
 def test_wallets_show_both_assets_and_what_the_market_may_take(lyra: Subject) -> None:
