@@ -8,7 +8,7 @@ from keeper.model.plan import Hedge, Liquidate, MoveCollateral, Reason
 from keeper.model.reads import Address
 from keeper.model.snapshot import VenueState
 from keeper.model.units import ONE, ZERO, Wad
-from tests.conformance.conftest import Subject
+from tests.conformance.subject import Subject
 
 REASON = Reason(text="test")
 VAULT_UNIT = 10**12

@@ -10,7 +10,7 @@ from keeper.model.plan import Liquidate, MoveCollateral, Reason, Settle
 from keeper.model.reads import Address
 from keeper.model.snapshot import VenueState
 from keeper.model.units import ONE, ZERO, Wad
-from tests.conformance.conftest import Subject
+from tests.conformance.subject import Subject
 
 REASON = Reason(text="test")
 DAY_S = 86_400

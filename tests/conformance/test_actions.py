@@ -18,7 +18,7 @@ from keeper.model.plan import (
 from keeper.model.reads import Address
 from keeper.model.units import ONE, ZERO, Wad
 from keeper.protocols.errors import UnencodableActionError
-from tests.conformance.conftest import Subject
+from tests.conformance.subject import Subject
 
 pytestmark = pytest.mark.devnet
 

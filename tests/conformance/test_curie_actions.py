@@ -7,8 +7,8 @@ import pytest
 from keeper.market.depth import depth
 from keeper.model.units import ONE, Wad, to_raw
 from keeper.protocols.errors import UnencodableActionError
-from tests.conformance.conftest import Subject
 from tests.conformance.curie_figures import accounts, hedge, instrument, liquidation, move, size_of
+from tests.conformance.subject import Subject
 
 pytestmark = pytest.mark.devnet
 

@@ -9,7 +9,6 @@ from keeper.devnet.contract import MAX, Contract, deploy
 from keeper.devnet.curie import USDC
 from keeper.model.reads import Address
 from keeper.model.units import ONE, ZERO, Wad, mul
-from tests.conformance.conftest import Subject
 from tests.conformance.curie_figures import (
     VAULT_UNIT,
     accounts,
@@ -23,6 +22,7 @@ from tests.conformance.curie_figures import (
     unrealised,
     value_of,
 )
+from tests.conformance.subject import Subject
 
 pytestmark = pytest.mark.devnet
 

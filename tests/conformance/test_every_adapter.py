@@ -10,7 +10,7 @@ from keeper.model.canonical import digest
 from keeper.model.reads import Call, Failed
 from keeper.model.snapshot import VenueState
 from keeper.protocols.adapter import Found
-from tests.conformance.conftest import Subject, swap
+from tests.conformance.subject import Subject, swap
 from tests.support.fake_chain import drive
 
 pytestmark = pytest.mark.devnet

@@ -7,8 +7,8 @@ import pytest
 from keeper.model.plan import Refresh
 from keeper.model.units import ONE, Wad
 from keeper.protocols.errors import UnencodableActionError
-from tests.conformance.conftest import Subject
 from tests.conformance.lyra_figures import DAY_S, NO_CASH, REASON, held, move, settlement, structs
+from tests.conformance.subject import Subject
 
 pytestmark = pytest.mark.devnet
 

@@ -10,7 +10,6 @@ import pytest
 from keeper.model.instrument import Option, Right
 from keeper.model.units import ONE, Wad, mul
 from keeper.risk import black76
-from tests.conformance.conftest import Subject
 from tests.conformance.lyra_figures import (
     DAY_S,
     SHORT_CALL_BASE,
@@ -21,6 +20,7 @@ from tests.conformance.lyra_figures import (
     settlement,
     structs,
 )
+from tests.conformance.subject import Subject
 
 pytestmark = pytest.mark.devnet
 

@@ -4,7 +4,7 @@ import pytest
 
 from keeper.devnet.bulk import seed_many
 from keeper.protocols.adapter import Found
-from tests.conformance.conftest import subject_on
+from tests.conformance.subject import subject_on
 from tests.support.chains import Chains
 
 pytestmark = pytest.mark.devnet
