@@ -26,7 +26,6 @@ def connect(path: Path, *, busy_s: float = BUSY_S) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -36,6 +35,14 @@ def connect(path: Path, *, busy_s: float = BUSY_S) -> Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def use_wal(engine: Engine, path: Path) -> None:
+    """Let readers look while one writes. The file remembers it, so only its owner says it."""
+    with translated(path), engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        driver.execute("PRAGMA journal_mode = WAL")
 
 
 @contextmanager

@@ -313,7 +313,7 @@ class Intents:
             return int(connection.execute(query).scalar_one())
 
     def settled(self, topic: tuple[str, str], limit: int = 10) -> tuple[StoredIntent, ...]:
-        """Return the last signed intents of (kind, subject) that have ended, latest first."""
+        """Return the last signed intents of (kind, subject) that have ended, highest block first."""
         table = tables.intents.c
         query = (
             select(tables.intents)
@@ -325,7 +325,7 @@ class Intents:
                     table.state.in_([state.value for state in ENDED]),
                 )
             )
-            .order_by(table.changed_at_s.desc())
+            .order_by(table.block_number.desc(), table.nonce.desc())
             .limit(limit)
         )
         with reading(self._engine, self._path) as connection:

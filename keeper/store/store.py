@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from keeper.protocols.adapter import Found
 from keeper.store import tables
-from keeper.store.engine import BUSY_S, connect, reading, writing
+from keeper.store.engine import BUSY_S, connect, reading, use_wal, writing
 from keeper.store.errors import StoreMissingError, StoreModeError, StoreUnreadableError
 from keeper.store.intents import Intents
 from keeper.store.migrate import require_current, upgrade
@@ -82,6 +82,7 @@ class Store:
         engine = connect(path, busy_s=busy_s)
         try:
             upgrade(engine, path)
+            use_wal(engine, path)
             store = cls(engine, path, owner, clock=clock, crash_at=crash_at)
             store._claim(mode)
         except BaseException:
