@@ -1,7 +1,7 @@
 """What one chain shows at one block."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from keeper.chain.abi import MULTICALL3_ABI
@@ -14,9 +14,6 @@ from keeper.model.snapshot import BlockRef, Gap, VenueState
 from keeper.model.units import Wad
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter, Found
-
-REREAD_BLOCKS: Final = 64
-"""Events of the last blocks are read again every time, in case a reorg changed them."""
 
 _ATTEMPTS: Final = 3
 
@@ -76,7 +73,7 @@ class ChainObserver:
         if at is None:
             return self._gap(f"has no block {number}")
         readers: list[Reads[Any]] = [
-            _venue(venue, adapter, _again(known.get(venue.id), venue, at), self._wallets, at)
+            _venue(venue, adapter, known.get(venue.id, Found()), self._wallets, at)
             for venue, adapter in self._venues
         ]
         readers.append(_natives(self._client.multicall, self._wallets))
@@ -116,14 +113,6 @@ class ChainObserver:
             native_underlying=self._native_underlying,
             observed_at_s=at.timestamp_s,
         )
-
-
-def _again(known: Found | None, venue: Venue, at: BlockRef) -> Found:
-    """Return where discovery goes on: a little before where it ended."""
-    if known is None:
-        return Found(next_block=venue.from_block)
-    back = min(known.next_block, at.number + 1) - REREAD_BLOCKS
-    return replace(known, next_block=max(venue.from_block, back))
 
 
 def _venue(
