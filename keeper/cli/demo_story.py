@@ -95,7 +95,7 @@ def tell_story(world: World, config: Path, *, clock: Callable[[], float], tell: 
     tell("drop", story)
 
     story.plan = rehearse(settings)
-    story.demands += _plan_demands(story.plan, settings)
+    story.demands += plan_demands(story.plan, settings)
     tell("plan", story)
 
     with assemble(settings, live=True) as keeper:
@@ -127,7 +127,8 @@ def _look(settings: Settings) -> View:
     return View(snapshot=snapshot, profiles=margin_profiles(snapshot, settings.params()))
 
 
-def _plan_demands(cycle: Cycle, settings: Settings) -> Iterator[Demand]:
+def plan_demands(cycle: Cycle, settings: Settings) -> Iterator[Demand]:
+    """Yield what the dry-run must show."""
     plan = cycle.decided.plan
     yield _at_least_one("hedge planned", plan, ActionKind.HEDGE)
     yield _at_least_one("top-up planned", plan, ActionKind.MOVE_COLLATERAL)

@@ -2,16 +2,28 @@
 
 import json
 import sys
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
+from keeper import __version__
 from keeper.cli import check, demo, devnet, halt, health, journal, margin, plan, profile, replay, run, why
 from keeper.model.errors import ConfigError, KeeperError, TripwireError
 
 DEGRADED: Final = 1
 WRONG_USE: Final = 2
 HALTED: Final = 3
+
+
+class UnusablePathError(ConfigError):
+    """A file or folder that the command was given, or that the configuration names, cannot be used."""
+
+    path: str
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem[:1].lower()}{problem[1:]}")
+        self.path = path
+
 
 app = typer.Typer(
     name="keeper",
@@ -23,6 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
 
 app.command("demo")(demo.command)
 app.add_typer(devnet.app, name="devnet")
@@ -39,6 +58,15 @@ app.command("halt")(halt.halt)
 app.command("resume")(halt.resume)
 
 
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Typer shows the application's own help instead of this line."""
+
+
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
     try:
@@ -49,6 +77,10 @@ def main() -> None:
         # Whoever read our output has gone: there is nobody to tell.
         sys.stderr.close()
         sys.exit(DEGRADED)
+    except (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        if error.filename is None:
+            raise
+        sys.exit(_report(UnusablePathError(str(error.filename), error.strerror or "cannot be used")))
 
 
 def exit_code(error: KeeperError) -> int:

@@ -64,8 +64,10 @@ def _files(settings: Settings) -> Iterator[Finding]:
     subject = f"store {settings.store.path}"
     try:
         with Store.attach(settings.store.path) as store:
-            found = f"{store.mode} store"
-        yield _line(subject, True, found, "a store that this version reads", "")
+            found = store.mode
+        fits = settings.mode == found or settings.mode != "live"
+        remedy = "a live start would be refused: name another file as store.path"
+        yield _line(subject, fits, f"{found} store", "a store of the mode in the file", remedy)
     except StoreMissingError:
         folder = settings.store.path.parent
         found = "not there yet" if folder.is_dir() else f"no folder {folder}"
@@ -140,15 +142,20 @@ def _balance(settings: Settings, client: ChainClient, address: Address) -> Findi
     return _line(subject, held >= settings.limits.min_native, f"{held:.4f} native", expected, remedy)
 
 
+def bytecode(name: str, venue: Venue, client: ChainClient) -> Iterator[Finding]:
+    """Yield whether there is code at each address of a venue. Raises what the node's trouble raises."""
+    for contract, address in venue.contracts:
+        size = len(client.code(address))
+        yield _line(
+            f"{name}.{contract}", size > 0, f"{size:,} bytes of code at {address}", "a contract",
+            f"correct venues.{name}.contracts.{contract}",
+        )  # fmt: skip
+
+
 def _venue(name: str, venue: Venue, client: ChainClient) -> Iterator[Finding]:
     adapter = ADAPTERS[venue.protocol]()
     try:
-        for contract, address in venue.contracts:
-            size = len(client.code(address))
-            yield _line(
-                f"{name}.{contract}", size > 0, f"{size:,} bytes of code at {address}", "a contract",
-                f"correct venues.{name}.contracts.{contract}",
-            )  # fmt: skip
+        yield from bytecode(name, venue, client)
         for finding in client.run(adapter.check(venue), client.pin()):
             yield Finding(
                 subject=f"{name}.{finding.subject}", ok=finding.ok, found=finding.found,

@@ -14,6 +14,7 @@ import structlog
 
 from keeper import __version__
 from keeper.chain.client import ChainClient
+from keeper.chain.errors import NodeUnreachable
 from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable, Mode
 from keeper.execution.crash import CRASH_AT, crash_point
@@ -33,7 +34,7 @@ from keeper.model.venue import Venue
 from keeper.policy.decide import decide
 from keeper.protocols.adapter import Adapter, Finding, Found
 from keeper.protocols.registry import ADAPTERS
-from keeper.service.check import check
+from keeper.service.check import bytecode, check, failures
 from keeper.service.cycle import Cycle, Stages, run_cycle
 from keeper.service.daemon import Daemon, Schedule, Stop
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
@@ -56,6 +57,15 @@ class NotLiveError(ConfigError):
             f'--live needs mode = "live" in {source}: live is asked for twice, so set it there too'
         )
         self.source = source
+
+
+class NoCodeError(ConfigError):
+    """There is no contract at configured addresses; all of them are listed."""
+
+    def __init__(self, source: Path, missing: Sequence[Finding]) -> None:
+        listed = "; ".join(f"{f.remedy}: {f.found}" for f in missing)
+        super().__init__(f"{source}: {listed}")
+        self.missing = tuple(missing)
 
 
 class UnknownBlockError(ConfigError):
@@ -207,8 +217,9 @@ def rehearse(settings: Settings) -> Cycle:
 def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Iterator[Keeper]:
     """Give a daemon ready to run, with its store and journal open and earlier transactions reconciled.
 
-    Raises `NotLiveError`; `KeystoreError` and `SignerMismatchError`; what opening the store, the journal
-    and the chains raises: nothing has been sent then.
+    A chain that does not answer does not keep the keeper from starting: its accounts are gaps. Raises
+    `NotLiveError`, `NoCodeError`, `KeystoreError`, `SignerMismatchError`, and what opening the store, the
+    journal and the chains raises: nothing has been sent then.
     """
     if live and settings.mode != "live":
         raise NotLiveError(settings.source)
@@ -220,8 +231,9 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store.open(settings.store.path, mode, crash_at=_crash_at()))
         journal = stack.enter_context(Journal.open(settings.journal.path))
-        connected = stack.enter_context(clients(settings, connect))
+        connected = stack.enter_context(clients(settings, _reach))
         watching = stack.enter_context(clients(settings, client_of))
+        _require_code(settings, connected)
         journal.opened(mode, __version__)
         observer = observer_of(settings, connected, sender=sender, load=store.found, save=store.save_found)
         executor = _executor(settings, connected, store, journal, sender=sender, signer=signer, stop=stop)
@@ -336,6 +348,27 @@ def _client_fields(name: str, table: ChainTable) -> dict[str, Any]:
         "timeout_s": table.timeout_s,
         "multicall": table.multicall,
     }
+
+
+def _reach(name: str, table: ChainTable) -> ChainClient:
+    """Return a client of a chain that may be down just now: it is a gap then, and asked again every cycle."""
+    client = client_of(name, table)
+    try:
+        client.verify()
+    except NodeUnreachable as trouble:
+        log.warning("chain does not answer", chain=name, why=str(trouble))
+    return client
+
+
+def _require_code(settings: Settings, connected: Mapping[int, ChainClient]) -> None:
+    """Raise `NoCodeError` for addresses without a contract, on chains that answer."""
+    missing: list[Finding] = []
+    for name in settings.venue_tables:
+        venue = settings.venue(name)
+        with contextlib.suppress(TransientError, DataError):
+            missing += failures(list(bytecode(name, venue, connected[venue.chain_id])))
+    if missing:
+        raise NoCodeError(settings.source, missing)
 
 
 def _load_signer(settings: Settings) -> KeystoreSigner:

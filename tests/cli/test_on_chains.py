@@ -92,6 +92,34 @@ def test_check_finds_an_address_without_code(run: Run, chains: Chains, tmp_path:
     assert all(f["remedy"] for f in wrong)
 
 
+def test_a_start_with_an_address_without_code_is_refused(run: Run, chains: Chains, tmp_path: Path) -> None:
+    nowhere = "0x000000000000000000000000000000000000dEaD"
+    greeks, vault = chains.address("optimism", "OptionGreekCache"), chains.address("arbitrum", "Vault")
+    config = keeper_config(chains, tmp_path, (f'Cache = "{greeks}', f'Cache = "{nowhere}'))
+    ran = run("run", "--live", "--once", "-c", str(config))
+    assert ran.code == 2
+    assert "correct venues.lyra.contracts.OptionGreekCache: 0 bytes" in ran.err.splitlines()[-1]
+    config.write_text(config.read_text().replace(f'Vault = "{vault}', f'Vault = "{nowhere}'))
+    both = run("run", "--live", "--once", "-c", str(config)).err.splitlines()[-1]
+    assert "OptionGreekCache" in both
+    assert "Vault" in both
+
+
+def test_a_chain_that_is_down_does_not_keep_the_daemon_from_starting(
+    run: Run, chains: Chains, tmp_path: Path
+) -> None:
+    chains.move()
+    config = str(keeper_config(chains, tmp_path, (chains.url("arbitrum"), "http://127.0.0.1:9")))
+    ran = run("run", "--live", "--once", "--json", "-c", config)
+    assert ran.code == 0
+    sent = [t for a in ran.json["actions"] for t in a["txs"]]
+    assert sent
+    assert all(t["tx"]["chain_id"] == 10 and t["outcome"]["success"] for t in sent)
+    health = run("health", "--json", "-c", config)
+    assert health.code == 1
+    assert any("arbitrum" in reason for reason in health.json["reasons"])
+
+
 def test_check_finds_a_contract_that_does_not_answer(run: Run, chains: Chains, tmp_path: Path) -> None:
     market, token = (str(chains.address("optimism", n)) for n in ("OptionMarket", "OptionToken"))
     ran = run("check", "-c", str(keeper_config(chains, tmp_path, (market, token))))
@@ -106,6 +134,7 @@ def test_the_wrong_chain_behind_an_url(run: Run, chains: Chains, tmp_path: Path)
     assert checked.code == 1
     found = next(f for f in checked.json["findings"] if f["subject"] == "chain optimism")
     assert "serves chain id 42161, expected 10" in found["found"]
+    assert found["remedy"]
     ran = run("run", "--live", "--once", "-c", str(config))
     assert ran.code == 2
     assert "serves chain id" in ran.err.splitlines()[-1]
