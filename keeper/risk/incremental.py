@@ -36,12 +36,14 @@ class LiveScan:
     def __init__(self, book: Book, unit_pnl_usd: ArrayLike) -> None:
         """Scan the whole book once. Arguments and errors as in `scan.scan_book`."""
         # Here, not above: loading numba takes half a second, which only those pay who keep a scan alive.
-        from keeper.risk.kernels.scanning import rescan
+        from keeper.risk.kernels import scanning
 
         risk = scan_book(book, unit_pnl_usd)
-        self._rescan: Final = rescan
+        self._kernels: Final = scanning
         self._book: Final = book
         self._pnl_usd: Final = np.array(unit_pnl_usd, dtype=np.float64, order="C")
+        self._reach: Final = scanning.largest(self._pnl_usd)
+        self._slabs: Final = tuple(scanning.slabs(self._pnl_usd))
         self._minimum_usd: Final = risk.minimum_usd.copy()
         self._worst: Final = risk.standalone_worst.copy()
         self._replaced: Final[dict[int, Positions]] = {}
@@ -113,18 +115,24 @@ class LiveScan:
         if not 0 <= instrument < len(self._pnl_usd):
             raise UnfitValueError("instrument", f"{instrument} is not in 0..{len(self._pnl_usd) - 1}")
         self._pnl_usd[instrument] = finite("pnl_usd", pnl_usd, shape=self._pnl_usd.shape[1:])
+        self._reach[instrument] = np.abs(self._pnl_usd[instrument]).max()
+        for slab in self._slabs:
+            self._kernels.copy_rows(self._pnl_usd, slab, instrument, instrument + 1)
         begin, end = self._first_holder[instrument : instrument + 2]
         touched = np.unique(self._holders[begin:end])
         if self._replaced:
             touched = touched[~np.isin(touched, list(self._replaced))]
-        self._rescan(
+        self._kernels.rescan_many(
             touched,
             self._book.indptr,
             self._book.indices,
             self._book.sizes_base,
             self._pnl_usd,
+            self._reach,
+            self._slabs,
             self._minimum_usd,
             self._worst,
+            1,
         )
         replaced = [a for a, (held, _) in self._replaced.items() if (held == instrument).any()]
         for account in replaced:
@@ -133,7 +141,7 @@ class LiveScan:
 
     def _scan_replaced(self, account: int) -> None:
         held, sizes = self._replaced[account]
-        self._rescan(
+        self._kernels.rescan(
             _FIRST,
             np.array([0, held.size]),
             held,

@@ -19,6 +19,8 @@ by side, so that the final sum of an account stays within a few pages.
 Source of the bound: Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 3.1.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -36,6 +38,7 @@ from keeper.risk.kernels.signatures import (
     I64,
     INDICES,
     REAL_TABLE,
+    REALS,
     compiled,
 )
 from keeper.risk.kernels.twins import Ints
@@ -47,39 +50,93 @@ _SAFE32: Final = 1e30
 
 _SLAB_BYTES: Final = 16 * 2**20
 _SEVERAL: Final = -1
-"""In place of a worst scenario: float32 cannot tell which."""
+"""In place of a worst scenario: not known, because float32 cannot tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Slab:
+    """Two copies of the P&L of `width` scenarios from `start` on."""
+
+    start: int
+    width: int
+    tiles: NDArray[np.float32]
+    """Row t holds scenarios start + 64 t.. of all instruments, the last row filled up; (T, 64 N)."""
+
+    columns: Floats
+    """Row s holds scenario start + s of all instruments, shape (width, N)."""
 
 
 def scenario_minimum(
     indptr: Ints, indices: NDArray[np.int32], sizes: Floats, profit: Floats, threads: int
 ) -> tuple[Floats, Ints]:
     """Return minimum and worst scenario of each account. Twin: `twins.scenario_minimum`."""
-    accounts = indptr.size - 1
+    accounts = np.arange(indptr.size - 1)
+    minimum, worst = np.empty(accounts.size), np.empty(accounts.size, dtype=np.int64)
+    reach = largest(profit)
+    rescan_many(accounts, indptr, indices, sizes, profit, reach, slabs(profit), minimum, worst, threads)
+    return minimum, worst
+
+
+def largest(profit: Floats) -> Floats:
+    """Return max_s |profit[j, s]| of each instrument, shape (N,)."""
+    if not profit.size:
+        return np.zeros(len(profit))
+    reach: Floats = np.maximum(profit.max(axis=1), -profit.min(axis=1))
+    return reach
+
+
+def slabs(profit: Floats) -> Iterator[Slab]:
+    """Yield the scenarios of `profit` in slabs whose two copies take 16 MB, or one tile if that is more."""
     instruments, scenarios = profit.shape
-    minimum, worst = np.empty(accounts), np.full(accounts, _SEVERAL, dtype=np.int64)
-    best, slack = np.full(accounts, np.inf, dtype=np.float32), np.empty(accounts, dtype=np.float32)
-    largest = np.maximum(profit.max(axis=1), -profit.min(axis=1)) if instruments else np.empty(0)
-    in_ranges(lambda *span: _bound(indptr, indices, sizes, largest, *span, slack), indptr, threads)
+    most = max(1, _SLAB_BYTES // (12 * TILE * max(1, instruments))) * TILE
+    for start in range(0, scenarios, most):
+        width = min(most, scenarios - start)
+        tiles = _aligned(-(-width // TILE), instruments * TILE)
+        slab = Slab(start=start, width=width, tiles=tiles, columns=np.empty((width, instruments)))
+        copy_rows(profit, slab, 0, instruments)
+        yield slab
 
-    slab = max(1, _SLAB_BYTES // (12 * TILE * max(1, instruments))) * TILE
-    tiles, columns = _aligned(-(-slab // TILE), instruments * TILE), np.empty((slab, instruments))
-    for start in range(0, scenarios, slab):
-        width = min(slab, scenarios - start)
-        _copy(profit, start, width, tiles, columns)
 
-        def search(first: int, last: int, start: int = start, width: int = width) -> None:
-            _search(
-                indptr, indices, sizes, tiles, columns, start, width, slack, first, last, best, minimum, worst
-            )
+def copy_rows(profit: Floats, slab: Slab, first: int, last: int) -> None:
+    """Bring the copies of instruments first..last - 1 up to date."""
+    _copy(profit, first, last, slab.start, slab.width, slab.tiles, slab.columns)
 
-        in_ranges(search, indptr, threads)
+
+def rescan_many(
+    accounts: Ints,
+    indptr: Ints,
+    indices: NDArray[np.int32],
+    sizes: Floats,
+    profit: Floats,
+    reach: Floats,
+    copies: Iterable[Slab],
+    minimum: Floats,
+    worst: Ints,
+    threads: int,
+) -> None:
+    """Do what `rescan` does, given `largest` and `slabs` of `profit`: faster from a hundred accounts on."""
+    worst[accounts] = _SEVERAL
+    best, slack = np.full(accounts.size, np.inf, dtype=np.float32), np.empty(accounts.size, dtype=np.float32)
+    weights = indptr[accounts + 1] - indptr[accounts]
+
+    def bound(first: int, last: int) -> None:
+        _bound(accounts[first:last], indptr, indices, sizes, reach, slack[first:last])
+
+    in_ranges(bound, weights, threads)
+    for slab in copies:
+
+        def search(first: int, last: int, slab: Slab = slab) -> None:
+            part = slice(first, last)
+            where = slab.tiles, slab.columns, slab.start, slab.width
+            _search(accounts[part], indptr, indices, sizes, *where, slack[part], best[part], minimum, worst)
+
+        in_ranges(search, weights, threads)
 
     def settle(first: int, last: int) -> None:
-        undecided = first + np.flatnonzero(worst[first:last] == _SEVERAL)
-        rescan(undecided, indptr, indices, sizes, profit, minimum, worst)
+        part = accounts[first:last]
+        rescan(part[worst[part] == _SEVERAL], indptr, indices, sizes, profit, minimum, worst)
 
-    in_ranges(settle, indptr, threads)
-    return minimum, worst
+    in_ranges(settle, weights, threads)
 
 
 def _aligned(rows: int, width: int) -> NDArray[np.float32]:
@@ -89,25 +146,25 @@ def _aligned(rows: int, width: int) -> NDArray[np.float32]:
     return raw[begin : begin + 4 * rows * width].view(np.float32).reshape(rows, width)
 
 
-@compiled(*BOOK, F64, types.int64, types.int64, F32)
-def _bound(indptr, indices, sizes, largest, first, last, slack):  # type: ignore[no-untyped-def]
+@compiled(INDICES, *BOOK, REALS, F32)
+def _bound(accounts, indptr, indices, sizes, reach, slack):  # type: ignore[no-untyped-def]
     """Write twice the error bound of each account's float32 sums; infinite where float32 may overflow."""
-    for a in range(first, last):
-        begin, end = indptr[a], indptr[a + 1]
+    for k in range(accounts.size):
+        begin, end = indptr[accounts[k]], indptr[accounts[k] + 1]
         gross, size = 0.0, 0.0
         for p in range(begin, end):
-            gross += abs(sizes[p]) * largest[indices[p]]
+            gross += abs(sizes[p]) * reach[indices[p]]
             size = max(size, abs(sizes[p]))
         safe = gross < _SAFE32 and size < _SAFE32
-        slack[a] = 2.0 * (end - begin + 8) * _UNIT32 * gross if safe else np.inf
+        slack[k] = 2.0 * (end - begin + 8) * _UNIT32 * gross if safe else np.inf
 
 
-@compiled(REAL_TABLE, types.int64, types.int64, F32_TABLE, F64_TABLE)
-def _copy(profit, start, width, tiles, columns):  # type: ignore[no-untyped-def]
-    """Write the two copies of scenarios start..start + width - 1."""
-    for t in range((width + TILE - 1) // TILE):
+@compiled(REAL_TABLE, *[types.int64] * 4, F32_TABLE, F64_TABLE)
+def _copy(profit, first, last, start, width, tiles, columns):  # type: ignore[no-untyped-def]
+    """Write both copies of a slab for instruments first..last - 1."""
+    for t in range(tiles.shape[0]):
         filled = min(TILE, width - t * TILE)
-        for j in range(profit.shape[0]):
+        for j in range(first, last):
             for w in range(filled):
                 value = profit[j, start + t * TILE + w]
                 tiles[t, j * TILE + w] = value
@@ -116,30 +173,30 @@ def _copy(profit, start, width, tiles, columns):  # type: ignore[no-untyped-def]
                 tiles[t, j * TILE + w] = value
 
 
-@compiled(*BOOK, F32_TABLE, F64_TABLE, types.int64, types.int64, F32, types.int64, types.int64, F32, F64, I64)
-def _search(indptr, indices, sizes, tiles, columns, start, width, slack, first, last, best, minimum, worst):  # type: ignore[no-untyped-def]
+@compiled(INDICES, *BOOK, F32_TABLE, REAL_TABLE, types.int64, types.int64, F32, F32, F64, I64)
+def _search(accounts, indptr, indices, sizes, tiles, columns, start, width, slack, best, minimum, worst):  # type: ignore[no-untyped-def]
     """Search a slab in float32, and sum the one scenario that is left in float64."""
-    lanes = np.empty(TILE + 16, np.float32)
-    lanes_start = (-lanes.ctypes.data % 64) // 4
-    lanes_address = lanes.ctypes.data + 4 * lanes_start
-    for t in range((width + TILE - 1) // TILE):
+    lanes = np.empty(TILE, np.float32)
+    for t in range(tiles.shape[0]):
         filled = min(TILE, width - t * TILE)
-        tile_address = tiles.ctypes.data + 4 * t * tiles.shape[1]
-        for a in range(first, last):
-            low = row_profit32(indices, sizes, tile_address, TILE, indptr[a], indptr[a + 1], lanes_address)
-            margin = slack[a]
-            if low < best[a] - margin:
-                best[a] = low
+        tile = tiles.ctypes.data + 4 * t * tiles.shape[1]
+        for k in range(accounts.size):
+            a = accounts[k]
+            low = row_profit32(indices, sizes, tile, TILE, indptr[a], indptr[a + 1], lanes.ctypes.data)
+            margin = slack[k]
+            if low < best[k] - margin:
+                best[k] = low
                 count, place = 0, 0
                 for w in range(filled):
-                    near = lanes[lanes_start + w] <= low + margin
+                    near = lanes[w] <= low + margin
                     count += near
                     place = max(place, w if near else 0)
                 worst[a] = start + t * TILE + place if count == 1 else _SEVERAL
-            elif not low > best[a] + margin:  # also where an overflow made it NaN
-                best[a] = min(best[a], low)
+            elif not low > best[k] + margin:  # also where an overflow made it NaN
+                best[k] = min(best[k], low)
                 worst[a] = _SEVERAL
-    for a in range(first, last):
+    for k in range(accounts.size):
+        a = accounts[k]
         column = worst[a] - start
         if column >= 0:
             total = 0.0

@@ -54,9 +54,11 @@ def scenario_tail(
 ) -> tuple[Floats, Floats]:
     """Return tail sum and boundary of each account. Twin: `twins.scenario_tail`."""
     total, boundary = np.empty(indptr.size - 1), np.empty(indptr.size - 1)
-    in_ranges(
-        lambda *span: _tail(indptr, indices, sizes, profit, *span, whole, total, boundary), indptr, threads
-    )
+
+    def work(first: int, last: int) -> None:
+        _tail(indptr, indices, sizes, profit, first, last, whole, total, boundary)
+
+    in_ranges(work, np.diff(indptr), threads)
     return total, boundary
 
 
