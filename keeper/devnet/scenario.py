@@ -89,10 +89,10 @@ BOARDS: Final = (
 
 OPTIONS: Final = (
     # what the desk holds
-    OptionLine("desk", OptionType.SHORT_CALL_QUOTE, 5, 36, 160),
-    OptionLine("desk", OptionType.SHORT_CALL_BASE, 9, 4, 170),
-    OptionLine("desk", OptionType.SHORT_PUT_QUOTE, 1, 10, 122),  # 1.02 after the move: top up
-    OptionLine("desk", OptionType.SHORT_PUT_QUOTE, 7, 8, 130),  # 1.14 after the move: margin call
+    OptionLine("desk", OptionType.SHORT_CALL_QUOTE, 5, 6, 160),
+    OptionLine("desk", OptionType.SHORT_CALL_BASE, 9, 2, 170),
+    OptionLine("desk", OptionType.SHORT_PUT_QUOTE, 1, 16, 122),  # 1.02 after the move: top up
+    OptionLine("desk", OptionType.SHORT_PUT_QUOTE, 7, 10, 130),  # 1.14 after the move: margin call
     # what the others hold
     OptionLine("anna", OptionType.LONG_CALL, 3, 10),
     OptionLine("anna", OptionType.LONG_PUT, 2, 4),
@@ -124,7 +124,7 @@ DEPOSITS_USD: Final[Mapping[str, int]] = {
 """Into Curie's vault."""
 
 PERPS: Final = (
-    PerpLine("desk", "ETH", 700),
+    PerpLine("desk", "ETH", -480),
     PerpLine("iris", "ETH", 2_000),
     PerpLine("iris", "BTC", -60),
     PerpLine("jack", "ETH", -2_500),
