@@ -8,7 +8,7 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.chain.codec import Decoder, Param, checksummed, convert_for, encode_arguments
+from keeper.chain.codec import Decoder, Param, checksummed, encode_arguments
 from keeper.chain.errors import AbiMismatch
 
 ALICE = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
@@ -134,9 +134,51 @@ def test_a_struct_with_an_unnamed_component_stays_a_tuple() -> None:
     assert Decoder([param])("f", encode([param.type], [(3, True)])) == [(3, True)]
 
 
-def test_plain_values_are_passed_through_without_a_copy() -> None:
-    assert convert_for(of("uint256")) is None
-    assert convert_for(of("address")) is checksummed
+def nested(depth: int) -> st.SearchStrategy[tuple[dict[str, Any], st.SearchStrategy[Any]]]:
+    """A type as ABI JSON, and a strategy for its values."""
+    leaves = st.sampled_from(
+        [
+            ({"type": "uint256"}, st.integers(0, 2**256 - 1)),
+            ({"type": "int256"}, st.integers(-(2**255), 2**255 - 1)),
+            ({"type": "int24"}, st.integers(-(2**23), 2**23 - 1)),
+            ({"type": "uint8"}, st.integers(0, 255)),
+            ({"type": "bool"}, st.booleans()),
+            (
+                {"type": "address"},
+                st.binary(min_size=20, max_size=20).map(lambda b: checksummed("0x" + b.hex())),
+            ),
+            ({"type": "bytes32"}, st.binary(min_size=32, max_size=32)),
+            ({"type": "bytes4"}, st.binary(min_size=4, max_size=4)),
+            ({"type": "bytes"}, st.binary(max_size=70)),
+            ({"type": "string"}, st.text(max_size=20)),
+        ]
+    )
+    if depth == 0:
+        return leaves
+    inner = nested(depth - 1)
+    lists = inner.map(lambda t: ({**t[0], "type": t[0]["type"] + "[]"}, st.lists(t[1], max_size=3)))
+    arrays = inner.map(
+        lambda t: ({**t[0], "type": t[0]["type"] + "[2]"}, st.lists(t[1], min_size=2, max_size=2))
+    )
+    structs = st.lists(inner, min_size=1, max_size=3).map(
+        lambda ts: (
+            {"type": "tuple", "components": [{**t[0], "name": f"c{i}"} for i, t in enumerate(ts)]},
+            st.tuples(*(t[1] for t in ts)).map(lambda vs: {f"c{i}": v for i, v in enumerate(vs)}),
+        )
+    )
+    return st.one_of(leaves, lists, arrays, structs)
+
+
+@given(st.data())
+def test_any_nesting_is_read_back(data: st.DataObject) -> None:
+    items = data.draw(st.lists(nested(3), min_size=1, max_size=3))
+    values = [data.draw(strategy) for _, strategy in items]
+    params = [Param.of(item) for item, _ in items]
+    encoded = encode_arguments("f", params, values)
+    assert Decoder(params)("f", encoded) == values
+    if encoded:
+        with contextlib.suppress(AbiMismatch):
+            Decoder(params)("f", encoded[: data.draw(st.integers(0, len(encoded) - 1))])
 
 
 @given(st.binary(max_size=200))

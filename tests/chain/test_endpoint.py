@@ -1,5 +1,7 @@
 """One endpoint against a node that misbehaves, and what of its URL is ever shown."""
 
+import gzip
+import json
 import socket
 import threading
 import traceback
@@ -117,6 +119,34 @@ def test_nobody_listening() -> None:
         pytest.raises(NodeUnreachable, match="cannot be connected"),
     ):
         one.ask("echo", [])
+
+
+def chunked(body: bytes) -> bytes:
+    pieces = [body[i : i + 7] for i in range(0, len(body), 7)]
+    return b"".join(f"{len(p):x}\r\n".encode() + p + b"\r\n" for p in [*pieces, b""])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_bodies_come_plain_zipped_and_in_chunks(zipped: bool, in_chunks: bool) -> None:
+    """Go servers send long answers in chunks, proxies compress them."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": "0x" + "ab" * 100_000}).encode()
+    sent = gzip.compress(body) if zipped else body
+    head = "HTTP/1.1 200 OK\r\n" + ("Content-Encoding: gzip\r\n" if zipped else "")
+    head += "Transfer-Encoding: chunked\r\n\r\n" if in_chunks else f"Content-Length: {len(sent)}\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(head.encode() + (chunked(sent) if in_chunks else sent))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with endpoint(f"http://127.0.0.1:{server.getsockname()[1]}") as one:
+            assert one.ask("echo", []) == "0x" + "ab" * 100_000
+        thread.join()
 
 
 def test_a_node_that_drips_is_cut_off() -> None:
