@@ -5,7 +5,8 @@
     maintenance = maintenance factor x initial
 
 * scan: worst loss of the netted book on the grid of spot and vol, as the venues do it
-* expected shortfall: mean of the worst filtered-historical losses, so it follows today's vol
+* expected shortfall: mean of the worst filtered-historical losses, so it follows today's vol; without a
+  price history there is none, nor a floor, and the scan stands alone
 * floor: the same mean over the record as it was, bad years included. In calm markets it holds the
   requirement up, so that the next storm raises it less (anti-procyclicality)
 * basis: what is hedged with something else may part from it
@@ -34,7 +35,7 @@ from keeper.risk.inputs import Floats, finite, require
 from keeper.risk.netting import net_exposures
 from keeper.risk.revaluation import revalue
 from keeper.risk.scenarios import Scenarios
-from keeper.risk.tail import expected_shortfall
+from keeper.risk.tail import expected_shortfall, value_at_risk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,8 +92,11 @@ class HouseRequirement:
     initial_usd: float
     maintenance_usd: float
     scan_usd: float
-    es_usd: float
-    floor_usd: float
+    var_usd: float | None
+    """Beside `es_usd`, for information: no part of the sum. None without a history, like the next two."""
+
+    es_usd: float | None
+    floor_usd: float | None
     basis_usd: float
     liquidity_usd: float
     concentration_usd: float
@@ -103,13 +107,45 @@ class HouseRequirement:
     """Profit of the netted book in every row of the grid, weights applied, shape (S,)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UnitProfits:
+    """Profit of one unit of each of N contracts, USD: what all books over the same contracts share."""
+
+    grid: Floats
+    """By scenario of the grid, shape (N, S)."""
+
+    filtered: Floats | None = None
+    """By date, at today's vol, shape (N, T); None without a history."""
+
+    record: Floats | None = None
+    """By date, as it was, shape (N, T'); None without a history."""
+
+
+def unit_profits(
+    columns: Instruments,
+    *,
+    grid: Scenarios,
+    filtered: Scenarios | None = None,
+    record: Scenarios | None = None,
+) -> UnitProfits:
+    """Revalue N contracts in every scenario. Parameters and errors as in `house_requirement`."""
+    for field, table in (("grid", grid), ("filtered", filtered), ("record", record)):
+        if table is not None:
+            require(field, len(table), len(table) > 0, "at least one scenario")
+    return UnitProfits(
+        grid=revalue(columns, grid),
+        filtered=None if filtered is None else revalue(columns, filtered),
+        record=None if record is None else revalue(columns, record),
+    )
+
+
 def house_requirement(
     columns: Instruments,
     book: Book,
     *,
     grid: Scenarios,
-    filtered: Scenarios,
-    record: Scenarios,
+    filtered: Scenarios | None = None,
+    record: Scenarios | None = None,
     liquidity: Liquidity,
     rules: HouseRules,
 ) -> HouseRequirement:
@@ -123,7 +159,7 @@ def house_requirement(
     grid
         Moves of spot and vol for the scan, S rows.
     filtered
-        One row per date, rescaled to today's vol (`history.filtered_scenarios`).
+        One row per date, rescaled to today's vol (`history.filtered_scenarios`); None without a history.
     record
         The same dates as they were (`history.historical_scenarios`), as long as there is a record.
     liquidity, rules
@@ -140,27 +176,42 @@ def house_requirement(
     Cost: one revaluation of N contracts in each scenario and one product with N net sizes; the number
     of accounts does not matter.
     """
-    for field, table in (("grid", grid), ("filtered", filtered), ("record", record)):
-        require(field, len(table), len(table) > 0, "at least one scenario")
     _check(liquidity, columns)
-    sizes = net_sizes(columns, book)
-    pnl = sizes @ revalue(columns, grid)
+    profits = unit_profits(columns, grid=grid, filtered=filtered, record=record)
+    return netted_requirement(
+        columns, net_sizes(columns, book), profits=profits, liquidity=liquidity, rules=rules
+    )
+
+
+def netted_requirement(
+    columns: Instruments, sizes: Floats, *, profits: UnitProfits, liquidity: Liquidity, rules: HouseRules
+) -> HouseRequirement:
+    """Return the requirement of net sizes, shape (N,), whose contracts were revalued before.
+
+    The same figure as `house_requirement`, for many books over the same contracts. Errors alike.
+    """
+    _check(liquidity, columns)
+    pnl = sizes @ profits.grid
     worst = int(pnl.argmin())
     scan = max(0.0, -float(pnl[worst]))
-    es, floor = (
-        max(0.0, float(expected_shortfall(sizes @ revalue(columns, table), rules.es_level)))
-        for table in (filtered, record)
-    )
+    var = es = floor = None
+    if profits.filtered is not None:
+        filtered = sizes @ profits.filtered
+        var = max(0.0, float(value_at_risk(filtered, rules.es_level)))
+        es = max(0.0, float(expected_shortfall(filtered, rules.es_level)))
+    if profits.record is not None:
+        floor = max(0.0, float(expected_shortfall(sizes @ profits.record, rules.es_level)))
     legs = exposures(columns, sizes)
     basis = _basis(legs, rules)
     cost = _liquidity(legs, liquidity, rules)
     concentration = _concentration(legs, liquidity, rules)
-    initial = max(scan, es, floor) + basis + cost + concentration
+    initial = max(scan, es or 0.0, floor or 0.0) + basis + cost + concentration
     require("initial_usd", initial, math.isfinite(initial), "a finite requirement: sizes are too large")
     return HouseRequirement(
         initial_usd=initial,
         maintenance_usd=rules.maintenance_factor * initial,
         scan_usd=scan,
+        var_usd=var,
         es_usd=es,
         floor_usd=floor,
         basis_usd=basis,

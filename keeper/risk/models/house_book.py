@@ -194,6 +194,8 @@ def requirement(p: Params, held: Case) -> HouseResult:
         liquidity=held.liquidity,
         rules=p.rules,
     )
+    assert found.es_usd is not None
+    assert found.floor_usd is not None, "the parameters always hold a history"
     return HouseResult(
         id=held.id,
         im=found.initial_usd,

@@ -122,9 +122,7 @@ def test_every_charge_by_hand() -> None:
     assert found.floor_usd == pytest.approx(-np.sort(profit)[:2].mean())
     assert found.floor_usd == pytest.approx(60e6 * worst, rel=0.1)
     assert found.es_usd == pytest.approx(60e6 * 0.5 * worst)
-    assert found.initial_usd == pytest.approx(
-        max(found.scan_usd, found.es_usd, found.floor_usd) + cost + found.concentration_usd
-    )
+    assert found.initial_usd == pytest.approx(max(_parts(found)[:3]) + cost + found.concentration_usd)
 
 
 def test_options_pay_their_vol_spread() -> None:
@@ -152,13 +150,29 @@ def test_the_floor_holds_the_requirement_up_in_calm_times() -> None:
     wild = scenarios(COINS, ["wild"], spot_move=-0.5)
     found = required({"spot:ETH": 100.0}, filtered=calm, record=wild)
     assert found.floor_usd == pytest.approx(100_000.0)
-    assert found.initial_usd >= found.floor_usd > found.scan_usd > found.es_usd
+    scan, es, floor, *_ = _parts(found)
+    assert found.initial_usd >= floor > scan > es
+
+
+def test_without_a_history_the_scan_stands_alone() -> None:
+    book = book_of([("one", NAMES[0], -10.0)], cash_usd={"one": 0.0}, over=COLUMNS)
+    found = house_requirement(COLUMNS, book, grid=GRID, liquidity=DEPTH, rules=RULES)
+    assert (found.var_usd, found.es_usd, found.floor_usd) == (None, None, None)
+    charges = found.basis_usd + found.liquidity_usd + found.concentration_usd
+    assert found.initial_usd == pytest.approx(found.scan_usd + charges)
+
+
+def test_an_empty_history_is_no_history_of_nothing() -> None:
+    with pytest.raises(DataError, match="filtered"):
+        required({NAMES[0]: 1.0}, filtered=scenarios(COINS, []))
 
 
 sizes = st.dictionaries(st.sampled_from(NAMES), st.floats(-1e4, 1e4), min_size=1)
 
 
 def _parts(found: HouseRequirement) -> tuple[float, ...]:
+    assert found.es_usd is not None
+    assert found.floor_usd is not None
     return (
         found.scan_usd,
         found.es_usd,
