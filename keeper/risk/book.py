@@ -98,7 +98,8 @@ class Book:
     """Instrument of each position, shape (P,)."""
 
     sizes_base: Floats
-    """Signed size in units of the underlying, long positive, shape (P,)."""
+    """Signed size in units of the underlying, long positive, shape (P,). Of an inverse perp or future:
+    its USD notional over the mark."""
 
     cash_usd: Floats
     """Cash of each account, negative where borrowed, shape (A,)."""
@@ -149,6 +150,23 @@ def instruments(
         vol=_frozen(_non_negative("vol", vol, n)),
         discount=_frozen(discounts),
         inverse=_frozen(_integers("inverse", coin_settled, n, below=2).astype(np.bool_)),
+    )
+
+
+def subset(whole: Instruments, rows: ArrayLike) -> Instruments:
+    """Return the contracts in `rows`, indices of shape (M,), over the same underlyings.
+
+    Raises
+    ------
+    UnfitValueError
+        A row outside 0..N - 1.
+    """
+    kept = _integers("rows", rows, np.size(rows), below=len(whole))
+    columns = ("underlying", "kind", "strike_usd", "expiry_y", "forward_usd", "vol", "discount", "inverse")
+    return Instruments(
+        ids=tuple(whole.ids[row] for row in kept.tolist()),
+        underlyings=whole.underlyings,
+        **{column: _frozen(getattr(whole, column)[kept]) for column in columns},
     )
 
 

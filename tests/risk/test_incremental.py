@@ -66,7 +66,7 @@ class TradingDay(RuleBasedStateMachine):
         assert np.array_equal(self.live.standalone_worst, fresh.standalone_worst)
 
 
-TradingDay.TestCase.settings = settings(max_examples=15, stateful_step_count=12)
+TradingDay.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
 test_a_trading_day = TradingDay.TestCase
 
 

@@ -112,7 +112,7 @@ def oracle(table: Instruments, moves: Scenarios) -> Floats:
     return pnl * moves.weight
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(SEEDS)
 def test_both_engines_equal_the_oracle(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@
 
 The functions below choose between kernel and twin by the amount of work alone, so the same input
 always takes the same way. Loading numba and its cached code takes about half a second, and compiling
-it the first time about eight; a command that looks at one small book pays neither. Both ways
+it the first time about six; a command that looks at one small book pays neither. Both ways
 give the same bits for scenario sums and agree to 1e-12 of the forward for prices.
 
 Threads share nothing but the inputs: accounts are cut into ranges, each written by one thread, so the
