@@ -21,6 +21,9 @@ from keeper.model.canonical import plain
 from keeper.model.margin import MarginProfile, Role
 from keeper.model.plan import action_id
 
+ROWS = 5
+"""Watched accounts and quiet decisions that the demo lists."""
+
 CHAPTERS = {
     "before": "2  Before the move: every leg read, one margin profile",
     "drop": "3  The market drops on both chains",
@@ -119,6 +122,7 @@ def _before(story: Story) -> list[RenderableType]:
             story.before.profiles,
             chains=story.settings.chain_names(),
             ladder=story.settings.params().ladder,
+            rows=ROWS,
         )
     ]
 
@@ -141,7 +145,8 @@ def _drop(story: Story) -> list[RenderableType]:
 
 def _plan(story: Story) -> list[RenderableType]:
     assert story.plan is not None
-    return [plan_view(story.plan.decided.plan, story.plan.outcomes, chains=story.settings.chain_names())]
+    chains = story.settings.chain_names()
+    return [plan_view(story.plan.decided.plan, story.plan.outcomes, chains=chains, rows=ROWS)]
 
 
 def _live(story: Story) -> list[RenderableType]:

@@ -62,10 +62,10 @@ def _chains(health: Health) -> RenderableType:
 
 
 def _profiles(health: Health) -> RenderableType:
-    table = plain_table("Profiles: weakest account, most severe step")
+    table = plain_table("Profiles")
     table.add_column("profile")
-    table.add_column("health", justify="right")
-    table.add_column("step")
+    table.add_column("weakest account", justify="right")
+    table.add_column("severest step")
     for profile in health.profiles:
         style = STEP_STYLES.get(Step(profile.step), "")
         table.add_row(profile.name, ratio(profile.health), Text(profile.step.replace("_", " "), style=style))

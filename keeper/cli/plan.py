@@ -15,7 +15,7 @@ def command(config: Config = None, as_json: AsJson = False, everything: Everythi
     """
     from keeper.cli.documents import plan_document
     from keeper.cli.output import console, emit, working
-    from keeper.cli.plan_view import plan_view
+    from keeper.cli.plan_view import SHOWN_QUIET, plan_view
     from keeper.cli.profile_view import gaps_view
     from keeper.config.load import load
     from keeper.service.wire import rehearse
@@ -29,6 +29,8 @@ def command(config: Config = None, as_json: AsJson = False, everything: Everythi
     else:
         if cycle.snapshot.gaps:
             console().print(gaps_view(cycle.snapshot.gaps, chains))
-        console().print(plan_view(plan, cycle.outcomes, chains=chains, everything=everything))
+        console().print(
+            plan_view(plan, cycle.outcomes, chains=chains, rows=None if everything else SHOWN_QUIET)
+        )
     failed = [o for o in cycle.outcomes if o.simulation and not o.simulation.ok and not o.simulation.benign]
     raise typer.Exit(1 if failed or cycle.snapshot.gaps else 0)

@@ -28,7 +28,7 @@ SHOWN_QUIET = 8
 
 
 def plan_view(
-    plan: Plan, outcomes: Sequence[Outcome], *, chains: Mapping[int, str], everything: bool = False
+    plan: Plan, outcomes: Sequence[Outcome], *, chains: Mapping[int, str], rows: int | None = SHOWN_QUIET
 ) -> RenderableType:
     """Return a plan with what came of its transactions: simulations in dry-run, receipts in live mode."""
     by_action: dict[str, list[Outcome]] = {}
@@ -38,7 +38,7 @@ def plan_view(
         heading(f"Plan {plan.id[:16]}", f"{count(len(plan.actions), 'action')}, "
                 f"{count(len(plan.decisions), 'decision')}"),
         _actions(plan.actions, by_action, chains),
-        _decisions(plan.decisions, everything),
+        _decisions(plan.decisions, rows),
     ]  # fmt: skip
     if plan.expected:
         parts.append(_expected(plan))
@@ -59,8 +59,7 @@ def what(action: Action) -> str:
             return f"{direction} {usd(to_float(action.amount), 2)} {action.asset}"
         case Liquidate():
             how = "take over" if action.takes_over else "close"
-            reward, cost = usd(to_float(action.reward_usd), 2), usd(to_float(action.cost_usd), 2)
-            return f"{how} up to {signed(to_float(action.max_size))}: reward {reward}, gas {cost} USD"
+            return f"{how} up to {signed(to_float(action.max_size))}"
         case Settle():
             return f"settle board {action.board}, {count(len(action.accounts), 'account')}"
         case Refresh():
@@ -115,7 +114,7 @@ def outcome_text(outcome: Outcome, joint: str = "\n") -> Text:
     return Text(f"simulated: no{joint}{simulation.error}", style="dim" if simulation.benign else "bold red")
 
 
-def _decisions(decisions: Sequence[Decision], everything: bool) -> RenderableType:
+def _decisions(decisions: Sequence[Decision], rows: int | None) -> RenderableType:
     ranks = list(Step)
     ordered = sorted(
         decisions,
@@ -128,7 +127,7 @@ def _decisions(decisions: Sequence[Decision], everything: bool) -> RenderableTyp
         ),
     )
     quiet = [d for d in ordered if d.step is Step.NONE]
-    hidden = 0 if everything else max(0, len(quiet) - SHOWN_QUIET)
+    hidden = 0 if rows is None else max(0, len(quiet) - rows)
     shown = ordered[: len(ordered) - hidden]
     table = plain_table("Decisions, with the reason for every inaction")
     table.add_column("subject", no_wrap=True)
@@ -145,7 +144,7 @@ def _decisions(decisions: Sequence[Decision], everything: bool) -> RenderableTyp
             brief(decision.reason.text),
         )
     if hidden:
-        table.caption = f"and {hidden} more without a step: --all lists them"
+        table.caption = f"and {hidden} more without a step (--all lists them)"
     return table
 
 

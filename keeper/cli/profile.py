@@ -28,7 +28,7 @@ def command(
     """
     from keeper.cli.documents import profile_document
     from keeper.cli.output import console, emit, working
-    from keeper.cli.profile_view import profiles_view
+    from keeper.cli.profile_view import SHOWN_ACCOUNTS, profiles_view
     from keeper.config.load import load
     from keeper.policy.decide import margin_profiles
     from keeper.service.wire import blocks_of, observing
@@ -42,7 +42,11 @@ def command(
         emit(profile_document(snapshot, profiles))
     else:
         view = profiles_view(
-            snapshot, profiles, chains=settings.chain_names(), ladder=params.ladder, everything=everything
+            snapshot,
+            profiles,
+            chains=settings.chain_names(),
+            ladder=params.ladder,
+            rows=None if everything else SHOWN_ACCOUNTS,
         )
         console().print(view)
     raise typer.Exit(1 if snapshot.gaps else 0)

@@ -37,15 +37,18 @@ def profiles_view(
     *,
     chains: Mapping[int, str],
     ladder: LadderParams,
-    everything: bool = False,
+    rows: int | None = SHOWN_ACCOUNTS,
 ) -> RenderableType:
-    """Return all profiles of a snapshot. `chains` names the chain ids."""
+    """Return all profiles of a snapshot.
+
+    `chains` names the chain ids; `rows` is how many accounts of each profile are listed, None for all.
+    """
     described = {instrument.id: instrument for instrument in snapshot.instruments}
     parts: list[RenderableType] = [_taken(snapshot, chains)]
     if snapshot.gaps:
         parts.append(gaps_view(snapshot.gaps, chains))
     for profile in profiles:
-        parts += ["", profile_view(profile, described, ladder=ladder, everything=everything)]
+        parts += ["", profile_view(profile, described, ladder=ladder, rows=rows)]
     return Group(*parts)
 
 
@@ -54,7 +57,7 @@ def profile_view(
     described: Mapping[str, Instrument],
     *,
     ladder: LadderParams,
-    everything: bool = False,
+    rows: int | None = SHOWN_ACCOUNTS,
 ) -> RenderableType:
     """Return one profile. `described` holds the instruments by id."""
     parts: list[RenderableType] = [
@@ -67,7 +70,7 @@ def profile_view(
     if profile.exposures:
         parts.append(_exposures(profile))
     if profile.accounts:
-        parts.append(_accounts(profile, described, ladder, everything))
+        parts.append(_accounts(profile, described, ladder, rows))
     return Group(*parts)
 
 
@@ -151,10 +154,10 @@ def _transfer(transfers: Sequence[Transfer]) -> RenderableType:
     if nearest is not None:
         rows += [
             ("nearest line", brief(nearest.account)),
-            ("  USD", f"{usd(nearest.liquidation_price_usd)} ({percent(nearest.distance)})"),
+            ("  at, USD", f"{usd(nearest.liquidation_price_usd)} ({percent(nearest.distance)})"),
             ("  touched within", duration(nearest.time_to_barrier_s)),
             ("  transfer takes", duration(nearest.latency_s)),
-            ("  before it", percent(nearest.hit_probability)),
+            ("  touched first", percent(nearest.hit_probability)),
         ]
     return _pairs(rows, style="yellow" if late else "")
 
@@ -178,14 +181,14 @@ def _exposures(profile: MarginProfile) -> RenderableType:
 
 
 def _accounts(
-    profile: MarginProfile, described: Mapping[str, Instrument], ladder: LadderParams, everything: bool
+    profile: MarginProfile, described: Mapping[str, Instrument], ladder: LadderParams, rows: int | None
 ) -> RenderableType:
     lines = {t.account: t for t in profile.transfer}
     ordered = sorted(
         profile.accounts,
         key=lambda a: (not a.liquidatable, float("inf") if a.health is None else a.health, a.id),
     )
-    shown = ordered if everything else ordered[:SHOWN_ACCOUNTS]
+    shown = ordered[:rows]
     table = plain_table("Accounts, weakest first")
     table.add_column("account", no_wrap=True)
     for name in ("equity\nUSD", "initial\nUSD", "maint.\nUSD", "health", "line at\nUSD", "away"):
@@ -205,7 +208,7 @@ def _accounts(
             Text("\n").join(_holdings(account, described)),
         )
     if len(shown) < len(ordered):
-        table.caption = f"and {len(ordered) - len(shown)} more: --all lists them"
+        table.caption = f"and {len(ordered) - len(shown)} more (--all lists them)"
     return table
 
 

@@ -64,10 +64,10 @@ def _files(settings: Settings) -> Iterator[Finding]:
     subject = f"store {settings.store.path}"
     try:
         with Store.attach(settings.store.path) as store:
-            found = store.mode
-        fits = settings.mode == found or settings.mode != "live"
+            mode = store.mode
+        fits = settings.mode == mode or settings.mode != "live"
         remedy = "a live start would be refused: name another file as store.path"
-        yield _line(subject, fits, f"{found} store", "a store of the mode in the file", remedy)
+        yield _line(subject, fits, f"{mode} store", "a store of the mode in the file", remedy)
     except StoreMissingError:
         folder = settings.store.path.parent
         found = "not there yet" if folder.is_dir() else f"no folder {folder}"

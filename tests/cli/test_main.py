@@ -1,7 +1,9 @@
 """Every command: help, exit codes, one object with --json, and no traceback for a user's mistake."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +162,27 @@ def test_journal_verify_and_export(run: Run, config: Path) -> None:
     assert damaged.code == 1
     assert [p["sequence"] for p in damaged.json["problems"]] == [1]
     assert run("journal", "export", "--file", str(path)).code == 3
+
+
+@pytest.mark.parametrize("arguments", [["run", "--once"], ["health"], ["halt"], ["resume"]])
+def test_a_store_of_a_later_version_is_one_line(run: Run, config: Path, arguments: list[str]) -> None:
+    path = config.parent / "keeper.sqlite"
+    Store.open(path, "dry-run").close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v9999'")
+        connection.commit()
+    ran = run(*arguments, "-c", str(config))
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1].startswith(f"keeper: the store {path} has schema v9999")
+
+
+def test_an_unusable_path_is_one_line(run: Run, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    ran = run("devnet", "up", "-d", str(taken / "inside"))
+    assert ran.code == 2
+    assert ran.err.startswith(f"keeper: {taken}")
+    assert "Traceback" not in ran.err
 
 
 def test_why_says_what_it_knows_when_asked_for_something_else(run: Run, config: Path) -> None:

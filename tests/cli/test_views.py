@@ -57,8 +57,8 @@ def test_a_long_list_says_what_it_leaves_out() -> None:
     many = dataclasses.replace(SNAPSHOT, accounts=accounts)
     profiles = decide(many, PARAMS).profiles
     text = drawn(profiles_view(many, profiles, chains=CHAINS, ladder=PARAMS.ladder))
-    assert "and 7 more: --all lists them" in text
-    whole = drawn(profiles_view(many, profiles, chains=CHAINS, ladder=PARAMS.ladder, everything=True))
+    assert "and 7 more (--all lists them" in text
+    whole = drawn(profiles_view(many, profiles, chains=CHAINS, ladder=PARAMS.ladder, rows=None))
     assert "--all" not in whole
 
 
