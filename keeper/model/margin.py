@@ -60,6 +60,12 @@ class AccountRisk:
     """House scan of this account alone."""
 
     positions: tuple[PositionRisk, ...]
+    scan_part_usd: float = 0.0
+    """Its part of the profile's scan by Euler's rule: the parts of all accounts sum to it. Negative: the
+    account hedges the others, and is credited with what it saves them."""
+
+    es_part_usd: float | None = None
+    """The same of the expected shortfall; None where the profile has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +97,10 @@ class VenueSum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseRequirement:
-    """Second figure: our netted economic risk, with its parts. All >= 0."""
+    """Second figure: our netted economic risk, with its parts. All >= 0.
+
+    initial = max(scan, ES, floor) + basis + liquidity + concentration; see `risk.models.house`.
+    """
 
     initial_usd: float
     maintenance_usd: float
@@ -103,11 +112,24 @@ class HouseRequirement:
 
     worst_scenario: str
     var_usd: float | None
-    """None where no price history is configured."""
+    """99 %, one day, filtered historical, by full revaluation: for information, no part of the sum. None
+    where no price history is configured, or it does not hold every underlying of the book."""
 
     es_usd: float | None
+    """Mean of the losses beyond it; None alike."""
+
     basis_usd: float
     liquidity_usd: float
+    floor_usd: float | None = None
+    """Expected shortfall over the record as it was, which holds the requirement up in calm markets; None
+    as above."""
+
+    concentration_usd: float = 0.0
+    history_ends_s: int | None = None
+    """Unix time of the last close that VaR and ES rest on."""
+
+    uncovered: tuple[str, ...] = ()
+    """Underlyings of the book that the configured price history does not hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +155,19 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opportunity:
+    """Two accounts of a profile that stand against each other in one underlying."""
+
+    long: str
+    """Account with the greater delta in it."""
+
+    short: str
+    underlying: str
+    saves_usd: float
+    """What one scan of both saves against two apart, above 0. Savings of different pairs do not add up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarginProfile:
     """All of the above for one named set of accounts."""
 
@@ -152,3 +187,6 @@ class MarginProfile:
     accounts: tuple[AccountRisk, ...]
     unpriced: tuple[str, ...]
     """Accounts that a gap kept out of the risk figures: they are missing, not zero."""
+
+    opportunities: tuple[Opportunity, ...] = ()
+    """Best first. None for a watched profile, whose accounts have nothing to do with each other."""

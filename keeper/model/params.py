@@ -112,6 +112,24 @@ class StalenessParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceHistory:
+    """Daily closes of several underlyings on the same days: what VaR and ES rest on.
+
+    Closes, not returns: a decimal is the same float on every machine, a logarithm need not be, and the
+    digest of the parameters must not depend on the machine.
+    """
+
+    underlyings: tuple[str, ...]
+    """Unique, at least one."""
+
+    times_s: tuple[int, ...]
+    """Midnight UTC at which each day ends, rising."""
+
+    closes_usd: tuple[tuple[float, ...], ...]
+    """One row per time, one close > 0 per underlying."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HouseParams:
     """The house requirement by full revaluation on a grid."""
 
@@ -133,10 +151,29 @@ class HouseParams:
     """House maintenance / house initial."""
 
     basis_rate: float
-    """Charge on the hedged (matched) notional across venues, as a fraction."""
+    """Charge on the notional that offsets in another contract (another perp, expiry, venue or spot), as a
+    fraction."""
 
     liquidity_rate: float
-    """Charge on the net delta notional, as a fraction: half spread and impact."""
+    """Half the spread: charge on the delta notional of every netted contract, as a fraction."""
+
+    vol_spread: float = 0.0
+    """Half the spread of options, in vol per year: charge on every netted option's vega."""
+
+    impact: float = 0.0
+    """Factor of the square-root law: 1 costs one day's vol for one day's volume. Needs `daily_volume_usd`."""
+
+    concentration_share: float = 0.1
+    """Share of a day's volume that is free of the concentration charge."""
+
+    concentration_rate: float = 0.0
+    """Charge on the net delta notional per day's volume beyond that share. Needs `daily_volume_usd`."""
+
+    daily_volume_usd: tuple[tuple[str, float], ...] = ()
+    """Traded per day, by underlying, > 0. Sorted."""
+
+    history: PriceHistory | None = None
+    """None: no VaR, no ES and no floor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
