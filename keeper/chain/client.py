@@ -1,7 +1,7 @@
 """One chain, as the rest of the keeper sees it: pinned reads, simulations, the fate of transactions."""
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NotRequired, TypedDict, TypeVar, Unpack
 
 from eth_utils.crypto import keccak
 
@@ -29,6 +29,30 @@ _UNREADABLE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueErro
 """What reading a malformed JSON answer raises."""
 
 
+class ClientSettings(TypedDict):
+    """What a client is made of; see the example configuration for units."""
+
+    name: str
+    chain_id: int
+    endpoints: Sequence[str]
+    """HTTP(S) URLs in order of preference."""
+
+    confirmations: NotRequired[int]
+    """Blocks below the head that a cycle reads at. Default 0."""
+
+    call_gas: NotRequired[int]
+    """Gas of one multicall. Default 50,000,000."""
+
+    log_blocks: NotRequired[int]
+    """Widest range of one `eth_getLogs`. Default 10,000."""
+
+    timeout_s: NotRequired[float]
+    """Of one request. Default 20."""
+
+    multicall: NotRequired[Address]
+    """Default: the usual address."""
+
+
 class ChainClient:
     """Speaks to the nodes of one chain. One caller at a time per instance; chains run side by side."""
 
@@ -37,59 +61,32 @@ class ChainClient:
     multicall: Address
     confirmations: int
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        chain_id: int,
-        endpoints: Sequence[str],
-        confirmations: int = 0,
-        call_gas: int = 50_000_000,
-        log_blocks: int = 10_000,
-        timeout_s: float = 20.0,
-        multicall: Address = MULTICALL3,
-    ) -> None:
+    def __init__(self, **settings: Unpack[ClientSettings]) -> None:
         """Prepare the client; no request is made. Raises `EndpointUnfit` for a URL that is none."""
+        name, chain_id = settings["name"], settings["chain_id"]
+        multicall = settings.get("multicall", MULTICALL3)
+        call_gas = settings.get("call_gas", 50_000_000)
+        timeout_s = settings.get("timeout_s", 20.0)
         self.chain_id = chain_id
         self.name = name
         self.multicall = multicall
-        self.confirmations = confirmations
-        seats = [Endpoint(url, timeout_s=timeout_s) for url in endpoints]
+        self.confirmations = settings.get("confirmations", 0)
+        seats = [Endpoint(url, timeout_s=timeout_s) for url in settings["endpoints"]]
         self._pool = NodePool(name, chain_id, seats, timeout_s=timeout_s)
         self._pinned = PinnedCalls(self._pool, chain_id)
         self._calls = CallReader(
             self._pool, self._pinned, name=name, chain_id=chain_id, multicall=multicall, call_gas=call_gas
         )
-        self._logs = LogReader(self._pool, self._pinned, widest_range=log_blocks)
+        self._logs = LogReader(self._pool, self._pinned, widest_range=settings.get("log_blocks", 10_000))
         self._simulator = Simulator(self._pool, multicall=multicall, call_gas=call_gas)
 
     @classmethod
-    def connect(
-        cls,
-        *,
-        name: str,
-        chain_id: int,
-        endpoints: Sequence[str],
-        confirmations: int = 0,
-        call_gas: int = 50_000_000,
-        log_blocks: int = 10_000,
-        timeout_s: float = 20.0,
-        multicall: Address = MULTICALL3,
-    ) -> "ChainClient":
+    def connect(cls, **settings: Unpack[ClientSettings]) -> "ChainClient":
         """Return a client whose endpoints were asked for their chain id, and Multicall3 for an answer.
 
         Raises `WrongChain`, `MulticallMissing`, `EndpointUnfit`; `NodeUnreachable` when nobody answers.
         """
-        client = cls(
-            name=name,
-            chain_id=chain_id,
-            endpoints=endpoints,
-            confirmations=confirmations,
-            call_gas=call_gas,
-            log_blocks=log_blocks,
-            timeout_s=timeout_s,
-            multicall=multicall,
-        )
+        client = cls(**settings)
         client.verify()
         return client
 

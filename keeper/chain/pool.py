@@ -34,6 +34,12 @@ class Seat:
     why: str = ""
     """What it did last that was wrong."""
 
+    wrong: WrongChain | None = None
+    """Set while it serves another chain and has never served ours: the configuration is wrong."""
+
+    proven: bool = False
+    """It has served our chain."""
+
     pins_by_hash: bool | None = None
     """Whether it takes a block hash where a block is named; None until tried."""
 
@@ -107,7 +113,8 @@ class NodePool:
         """Return the result of one request from the first endpoint that gives one.
 
         An endpoint's own error is final, unless `elsewhere` says that another endpoint may know better.
-        Raises `NodeRefused`, or `NodeUnreachable` when no endpoint answers within the timeout.
+        Raises `NodeRefused`, `NodeUnreachable` when no endpoint answers within the timeout, and `WrongChain`
+        when all of them serve another chain and have never served ours.
         """
         deadline_s = self._clock() + self._timeout_s
         while True:
@@ -181,7 +188,10 @@ class NodePool:
         except (NodeRefused, TypeError, ValueError):
             raise NodeUnreachable(seat.endpoint.host, ("does not tell its chain id",)) from None
         if found != self._chain_id:
-            raise WrongChain(self._name, seat.endpoint.host, expected=self._chain_id, found=found)
+            wrong = WrongChain(self._name, seat.endpoint.host, expected=self._chain_id, found=found)
+            seat.wrong = None if seat.proven else wrong
+            raise wrong
+        seat.proven, seat.wrong = True, None
 
     def _rest(self, seat: Seat, problem: NodeUnreachable | WrongChain) -> None:
         seat.failures += 1
@@ -199,6 +209,9 @@ class NodePool:
             self._current = None
 
     def _wait_or_give_up(self, deadline_s: float) -> None:
+        wrong = [s.wrong for s in self._seats if s.wrong is not None]
+        if wrong and len(wrong) == len(self._seats):
+            raise wrong[0]
         patient = [s.rests_until_s for s in self._seats if s.asked_for_patience]
         if not patient or min(patient) > deadline_s:
             raise NodeUnreachable(self._name, [_reason(s) for s in self._seats])

@@ -122,7 +122,7 @@ def test_nobody_listening() -> None:
 
 
 def chunked(body: bytes) -> bytes:
-    pieces = [body[i : i + 7] for i in range(0, len(body), 7)]
+    pieces = [body[i : i + 1999] for i in range(0, len(body), 1999)]
     return b"".join(f"{len(p):x}\r\n".encode() + p + b"\r\n" for p in [*pieces, b""])
 
 

@@ -127,6 +127,20 @@ def test_a_wrong_chain_at_connect_is_a_configuration_error(two: Setup) -> None:
     assert "[chains.test]" in text
 
 
+def test_first_met_on_another_chain_the_configuration_is_wrong(two: Setup) -> None:
+    """Also without connecting first; but a chain that changes later is a node gone astray."""
+    for node in two.nodes:
+        node.chain_id = 1
+    with pytest.raises(WrongChain):
+        two.name()
+    two.nodes[1].chain_id = 10
+    assert two.name() == "second"
+    two.proxies[1].fault(dropped(), "name", times=2)
+    two.nodes[1].chain_id = 1
+    with pytest.raises(NodeUnreachable):
+        two.name()
+
+
 def test_connecting_with_one_endpoint_down_goes_on_with_the_other(two: Setup) -> None:
     two.proxies[0].fault(dropped())
     two.pool.connect()

@@ -1,10 +1,8 @@
-"""Surfaces and funding: what is unfit, and what a rate comes to."""
+"""Surfaces and funding: what is unfit to be used."""
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from keeper.market import funding, surfaces
 from keeper.market.age import too_old
@@ -73,23 +71,3 @@ def test_stale_funding_is_a_gap() -> None:
 def test_an_age_at_the_limit_passes() -> None:
     assert too_old(100, taken_at_s=160, limit_s=60) is None
     assert too_old(99, taken_at_s=160, limit_s=60) == "61 s old, limit is 60 s"
-
-
-def test_a_day_of_funding_in_dollars() -> None:
-    # 0.1 % per day on 10 ETH at 2,000 USD is 20 USD a day.
-    paid = funding.due(Wad(ONE // 1000), size=Wad(10 * ONE), index=Wad(2000 * ONE), seconds=86_400)
-    assert paid == 20 * ONE
-    assert (
-        funding.due(Wad(ONE // 1000), size=Wad(10 * ONE), index=Wad(2000 * ONE), seconds=3600) == paid // 24
-    )
-
-
-wad = st.integers(-(10**24), 10**24).map(Wad)
-
-
-@given(wad, wad, st.integers(0, 10**24).map(Wad), st.integers(0, 10**8))
-def test_what_a_long_pays_a_short_receives(rate: Wad, size: Wad, index: Wad, seconds: int) -> None:
-    paid = funding.due(rate, size=size, index=index, seconds=seconds)
-    assert funding.due(rate, size=Wad(-size), index=index, seconds=seconds) == -paid
-    assert funding.due(Wad(-rate), size=size, index=index, seconds=seconds) == -paid
-    assert paid * rate * size >= 0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from keeper.chain.client import ChainClient
+from keeper.chain.errors import WrongChain
 from keeper.devnet.bulk import seed_many
 from keeper.model.reads import Address, Call, Failed, Logs, Read
 from keeper.model.snapshot import BlockRef, Gap, Snapshot
@@ -275,13 +276,10 @@ def test_an_endpoint_down_in_mid_cycle_is_replaced_by_the_next(watch: Watch) -> 
 
 
 @pytest.mark.faults
-def test_a_wrong_chain_behind_the_url_is_a_gap(watch: Watch) -> None:
+def test_a_wrong_chain_behind_the_url_is_a_configuration_error(watch: Watch) -> None:
     clients = watch.clients() | {CURIE: watch.client(CURIE, watch.proxies[LYRA].url)}
-    seen = watch.observer(clients).observe()
-    (gap,) = seen.gaps[:1]
-    assert gap.what == "chain"
-    assert "serves chain id 10, expected 42161" in gap.reason
-    assert accounts_of(seen, CURIE) == []
+    with pytest.raises(WrongChain, match="serves chain id 10, expected 42161"):
+        watch.observer(clients).observe()
 
 
 @pytest.mark.faults
