@@ -139,8 +139,9 @@ def test_bodies_come_plain_zipped_and_in_chunks(zipped: bool, in_chunks: bool) -
         def serve() -> None:
             connection, _ = server.accept()
             with connection:
-                connection.recv(65536)
                 connection.sendall(head.encode() + (chunked(sent) if in_chunks else sent))
+                while connection.recv(65536):
+                    """To the end of the request: closing on unread bytes would reset the connection."""
 
         thread = threading.Thread(target=serve)
         thread.start()
