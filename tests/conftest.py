@@ -4,6 +4,8 @@ import socket
 
 import pytest
 
+from keeper.execution.signer import key_library
+
 pytest_plugins = ["tests.support.chains"]
 
 
@@ -16,3 +18,7 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         raise AssertionError(f"unit test opened a connection to {address!r}")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+# Tests make keys of their own. Loaded here first, the library leaves the recursion limit as the product has it.
+key_library()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from keeper.devnet.scenario import ACTORS
+from keeper.execution.signer import key_library
 from keeper.model.reads import Address
 
 _MNEMONIC: Final = "test test test test test test test test test test test junk"
@@ -21,13 +22,11 @@ def write_keystore(keystore: Path, password_file: Path) -> Address:
 
     Returns the address of the key.
     """
-    # half a second to import, and of use only here
-    from eth_account import Account
-
+    library = key_library()
     password = secrets.token_urlsafe(24)
-    Account.enable_unaudited_hdwallet_features()
+    library.enable_unaudited_hdwallet_features()
     path = f"m/44'/60'/0'/0/{ACTORS.index('desk')}"
-    account = Account.from_mnemonic(_MNEMONIC, account_path=path)
+    account = library.from_mnemonic(_MNEMONIC, account_path=path)
     _write_private(keystore, json.dumps(account.encrypt(password, kdf="pbkdf2", iterations=_ROUNDS)))
     _write_private(password_file, password + "\n")
     return Address(account.address)

@@ -13,6 +13,7 @@ from keeper.execution.errors import KeystoreError
 from keeper.model.reads import Address
 
 if TYPE_CHECKING:
+    from eth_account import Account
     from eth_account.signers.local import LocalAccount
 
 
@@ -89,15 +90,20 @@ class KeystoreSigner:
         raise TypeError("a signer is not copied or pickled: that would copy its key")
 
 
-def _opened(sealed: dict[str, Any], password: str) -> "LocalAccount":
-    """Decrypt a key. Who needs none, in dry-run, does not load the library either."""
+def key_library() -> "type[Account]":
+    """Return `eth_account.Account`, loaded only by who needs a key, and without its side effect."""
     limit = sys.getrecursionlimit()
     from eth_account import Account
 
     # A dependency of it raises the limit a hundredfold when it is imported. A deeply nested answer of a node
     # would then overflow the C stack of the JSON parser and kill the process, where it is an error now.
     sys.setrecursionlimit(limit)
-    account: LocalAccount = Account.from_key(Account.decrypt(sealed, password))
+    return Account
+
+
+def _opened(sealed: dict[str, Any], password: str) -> "LocalAccount":
+    library = key_library()
+    account: LocalAccount = library.from_key(library.decrypt(sealed, password))
     return account
 
 
