@@ -20,5 +20,5 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-# Tests make keys of their own. Loaded here first, the library leaves the recursion limit as the product has it.
+# Tests make keys of their own. Loaded here first, the library leaves the recursion limit as it is.
 key_library()
