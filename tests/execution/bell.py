@@ -1,8 +1,11 @@
 """A venue of one contract that counts how often each decision took effect, and an adapter that rings it.
 
-Decision n is the action `MoveCollateral` with amount n. Its only call is `approve(spender, n)`, because that
-is a function every build has the ABI of. The contract adds one to its storage slot n, so slot n is the
-number of times that decision n took effect. While slot 0 is not zero it reverts.
+Decision n is the action `MoveCollateral` with amount n. It calls `approve(spender, n)`, because that is a
+function every build has the ABI of; the contract then adds one to its storage slot n. So slot n is the number
+of times that decision n took effect, and `balanceOf(n)` reads it. While slot 0 is not zero, it reverts.
+
+A decision from `TWO_STEPS` on takes two calls, n and n + `TWO_STEPS`. As with an approval, the first is left
+out where it has been made before; the call that matters never is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +14,7 @@ from typing import ClassVar, Final
 from keeper.chain import abi
 from keeper.model.book import LiquidationMode, SettlementMode
 from keeper.model.plan import ActionKind, MoveCollateral, Plan, Reason, TxAction
-from keeper.model.reads import Address, Reads, Send
+from keeper.model.reads import Address, Call, Reads, Send
 from keeper.model.snapshot import BlockRef, Snapshot, VenueState
 from keeper.model.units import Wad
 from keeper.model.venue import Venue
@@ -21,14 +24,21 @@ from keeper.protocols.tokens import ERC20
 
 BELL: Final = Address("0xbE11000000000000000000000000000000000001")
 SPENDER: Final = Address("0x5e5e000000000000000000000000000000000002")
-RUNTIME: Final = "0x" + "5f54601057" + "602435805460010190" + "5500" + "5b5f5ffd"
-"""if (slot[0] != 0) revert(); slot[arg1] += 1;"""
+RUNTIME: Final = (
+    "0x"
+    + "36602414601b57"
+    + "5f54601757"
+    + "602435805460010190"
+    + "5500"
+    + "5b5f5ffd"
+    + "5b600435545f5260205ff3"
+)
+"""if (one argument) return slot[arg0]; if (slot[0] != 0) revert(); slot[arg1] += 1;"""
 
 UNWILLING: Final = 666
 """The adapter refuses to encode this decision."""
 
 TWO_STEPS: Final = 1000
-"""Decisions from here on take two calls: n and n + 1000."""
 
 
 class Bell:
@@ -56,16 +66,15 @@ class Bell:
 
     def encode(self, venue: Venue, action: TxAction, sender: Address) -> Reads[tuple[Send, ...]]:
         assert isinstance(action, MoveCollateral)
-        yield []
+        bell = venue.address("Bell")
+        (made,) = yield [Call(ERC20, bell, "balanceOf", (f"0x{action.amount:040x}",))]
         if action.amount == UNWILLING:
             raise UnencodableActionError(venue.id, action.kind, "it is unwilling")
-        first = Send(ERC20, venue.address("Bell"), "approve", (venue.address("Spender"), action.amount))
-        if action.amount < TWO_STEPS:
-            return (first,)
-        second = Send(
-            ERC20, venue.address("Bell"), "approve", (venue.address("Spender"), action.amount + TWO_STEPS)
-        )
-        return first, second
+        numbers = [action.amount] if action.amount < TWO_STEPS or not made else []
+        if action.amount >= TWO_STEPS:
+            numbers.append(Wad(action.amount + TWO_STEPS))
+        spender = venue.address("Spender")
+        return tuple(Send(ERC20, bell, "approve", (spender, number)) for number in numbers)
 
     def meaning(self, error: str, args: Mapping[str, object]) -> Meaning | None:
         return None

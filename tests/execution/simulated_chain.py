@@ -24,7 +24,7 @@ from keeper.chain.simulation import Explain
 from keeper.chain.transactions import Fees, Receipt, Tx
 from keeper.execution.signer import Signed
 from keeper.model.intent import Simulation
-from keeper.model.reads import Address, Reads, T
+from keeper.model.reads import Address, Call, Read, Reads, T
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
 
@@ -188,9 +188,9 @@ class SimulatedChain:
     def run(self, reads: Reads[T], at: BlockRef) -> T:
         self._answer()
         try:
-            next(reads)
+            asked = next(reads)
             while True:
-                reads.send([])
+                asked = reads.send([self._read(read) for read in asked])
         except StopIteration as done:
             result: T = done.value
             return result
@@ -280,6 +280,12 @@ class SimulatedChain:
     ) -> str:
         self._answer()
         return "CLOSED"
+
+    def _read(self, read: Read) -> int:
+        """Answer `balanceOf(n)`: how often `approve(..., n)` took effect."""
+        assert isinstance(read, Call)
+        number = int(str(read.args[0]), 16)
+        return sum(c for data, c in self.effects(read.to).items() if int(data[-64:], 16) == number)
 
     def _take(self, tx: dict[str, Any], tx_hash: str) -> None:
         nonce = int(tx["nonce"])

@@ -324,6 +324,16 @@ def test_a_strangers_nonce_that_never_lands_is_filled(rig: Rig, chain: Simulated
     assert rig.store.intents.lanes() == ()
 
 
+def test_a_node_that_lags_does_not_make_us_use_a_nonce_again(rig: Rig, chain: SimulatedChain) -> None:
+    rig.cycle([1])
+    nonce = chain.nonce
+    chain.nonce = lambda address, tag="latest": 0  # type: ignore[method-assign]
+    (outcome,) = rig.cycle([2])
+    chain.nonce = nonce  # type: ignore[method-assign]
+    assert outcome.success is True
+    assert [tx["nonce"] for tx in chain.broadcasts] == [0, 1]
+
+
 def test_a_wide_gap_halts(rig: Rig, chain: SimulatedChain) -> None:
     chain.automine = False
     for _ in range(rig.pace.max_fill + 1):
