@@ -29,7 +29,7 @@ from keeper.policy.hedges import hedge, initial_ratio
 from keeper.policy.ladder import step_for
 from keeper.policy.liquidations import Budget, Room, judge, most_rewarding_first
 from keeper.policy.membership import members
-from keeper.policy.profile import house_grid, margin_profile, unit_pnl
+from keeper.policy.profile import house_of, margin_profile
 from keeper.policy.settlements import settlement
 from keeper.policy.valuation import value
 
@@ -45,8 +45,7 @@ class Decided:
 def margin_profiles(snapshot: Snapshot, params: Params) -> tuple[MarginProfile, ...]:
     """Return every configured profile, in the order of the parameters."""
     valuation = value(snapshot)
-    scenarios = house_grid(params.house, valuation.columns.underlyings)
-    unit_pnl_usd = unit_pnl(valuation, scenarios)
+    model = house_of(valuation, params.house)
     held = members(snapshot.accounts, params.profiles)
     return tuple(
         margin_profile(
@@ -54,8 +53,7 @@ def margin_profiles(snapshot: Snapshot, params: Params) -> tuple[MarginProfile, 
             held[profile.name],
             snapshot=snapshot,
             valuation=valuation,
-            unit_pnl_usd=unit_pnl_usd,
-            scenarios=scenarios,
+            model=model,
             house=params.house,
             transfer=params.transfer,
         )

@@ -1,5 +1,6 @@
 """The margin profile of a named set of accounts: three figures side by side, never merged."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -12,9 +13,9 @@ from keeper.model.instrument import Instrument
 from keeper.model.margin import (
     AccountRisk,
     Exposure,
-    HouseRequirement,
     MarginProfile,
     PositionRisk,
+    Role,
     Transfer,
     VenueSum,
 )
@@ -22,11 +23,11 @@ from keeper.model.params import HouseParams, ProfileParams, TransferParams
 from keeper.model.snapshot import Snapshot
 from keeper.model.units import to_float
 from keeper.policy.barrier import line_of
+from keeper.policy.house import HouseModel, euler_parts, house_model, house_requirement
+from keeper.policy.opportunities import opportunities
 from keeper.policy.valuation import SPOT_PREFIX, Valuation
 from keeper.risk.latency import transfer_feasibility
-from keeper.risk.revaluation import revalue
 from keeper.risk.scan import scan_risk
-from keeper.risk.scenarios import Scenarios, grid
 
 GREEKS = ("delta_base", "gamma_base_per_usd", "vega_usd_per_vol", "theta_usd_per_day")
 
@@ -37,8 +38,7 @@ def margin_profile(
     *,
     snapshot: Snapshot,
     valuation: Valuation,
-    unit_pnl_usd: NDArray[np.float64],
-    scenarios: Scenarios,
+    model: HouseModel,
     house: HouseParams,
     transfer: TransferParams,
 ) -> MarginProfile:
@@ -46,9 +46,8 @@ def margin_profile(
 
     Parameters
     ----------
-    unit_pnl_usd
-        Profit of one unit of instrument n in scenario s, USD, shape (N, S), the columns of
-        `valuation.columns` by `scenarios`.
+    model
+        The contracts that anybody holds, revalued: `house_of` of the same valuation.
 
     Notes
     -----
@@ -57,21 +56,19 @@ def margin_profile(
     """
     described: Mapping[str, Instrument] = {i.id: i for i in snapshot.instruments}
     priced = [a for a in accounts if a.id not in valuation.unpriced]
-    rows = _rows(valuation, priced)
+    rows = account_rows(valuation, priced)
+    held = rows[:, model.rows]
     value_usd = rows @ valuation.unit.price_usd + _cash(valuation, priced)
-    scan = scan_risk(rows @ unit_pnl_usd) if priced else None
+    scan = scan_risk(held @ model.profits.grid) if priced else None
     greeks = _greeks(valuation, rows)
-    exposures = tuple(_exposure(underlying, valuation, table) for underlying, table in greeks.items())
-    standalone = dict(zip((a.id for a in priced), scan.standalone_usd.tolist() if scan else (), strict=True))
-    gross_scan_usd = math.fsum(standalone.values())
-    requirement = _house(
-        house,
-        scan_usd=scan.netted_usd if scan else 0.0,
-        gross_scan_usd=gross_scan_usd,
-        worst=scenarios.names[scan.worst] if scan else "",
-        exposures=exposures,
-        matched_usd=_matched_usd(valuation, priced, greeks),
+    standalone_usd = scan.standalone_usd.tolist() if scan else []
+    requirement = house_requirement(
+        model,
+        np.asarray(held.sum(axis=0), dtype=np.float64),
+        gross_scan_usd=math.fsum(standalone_usd),
     )
+    parts = euler_parts(model, held)
+    es_parts = parts.es_usd or (None,) * len(priced)
     return MarginProfile(
         name=profile.name,
         role=profile.role,
@@ -79,36 +76,33 @@ def margin_profile(
         equity_usd=math.fsum(value_usd.tolist()),
         venue_sum=_venue_sum(accounts),
         house=requirement,
-        netting_benefit_usd=max(0.0, gross_scan_usd - requirement.scan_usd),
-        exposures=exposures,
+        netting_benefit_usd=max(0.0, requirement.gross_scan_usd - requirement.scan_usd),
+        exposures=tuple(_exposure(underlying, valuation, table) for underlying, table in greeks.items()),
         transfer=tuple(_transfer(a, snapshot, described, valuation, house, transfer) for a in priced),
         accounts=tuple(
-            _account_risk(a, described, valuation, float(v), standalone[a.id])
-            for a, v in zip(priced, value_usd, strict=True)
+            dataclasses.replace(
+                _account_risk(a, described, valuation, float(v), alone),
+                scan_part_usd=scan_part,
+                es_part_usd=es_part,
+            )
+            for a, v, alone, scan_part, es_part in zip(
+                priced, value_usd, standalone_usd, parts.scan_usd, es_parts, strict=True
+            )
         ),
         unpriced=tuple(a.id for a in accounts if a.id in valuation.unpriced),
+        opportunities=()
+        if profile.role is Role.WATCH
+        else opportunities(model, held, [a.id for a in priced], valuation.unit.delta_base[model.rows]),
     )
 
 
-def house_grid(house: HouseParams, underlyings: Sequence[str]) -> Scenarios:
-    """Return the scenario grid of the house requirement over `underlyings`."""
-    return grid(
-        underlyings,
-        spot_range=house.spot_range,
-        buckets=house.spot_steps // 2,
-        vol_up=house.vol_up,
-        vol_down=house.vol_down,
-        extended=house.extended_moves,
-    )
+def house_of(valuation: Valuation, house: HouseParams) -> HouseModel:
+    """Return the house's view of every contract that an account holds. Errors as `house_model`."""
+    return house_model(valuation.columns, np.unique(valuation.book.indices), house)
 
 
-def unit_pnl(valuation: Valuation, scenarios: Scenarios) -> NDArray[np.float64]:
-    """Return the profit of one unit of every instrument in every scenario, USD, shape (N, S)."""
-    return revalue(valuation.columns, scenarios)
-
-
-def _rows(valuation: Valuation, accounts: Sequence[Account]) -> csr_array:
-    """Return the sizes of `accounts` as a sparse (A, N) matrix over the instruments."""
+def account_rows(valuation: Valuation, accounts: Sequence[Account]) -> csr_array:
+    """Return the sizes of `accounts`, all of them priced, as a sparse (A, N) matrix over all columns."""
     book = valuation.book
     index = {name: i for i, name in enumerate(book.accounts)}
     whole = csr_array((book.sizes_base, book.indices, book.indptr), shape=(len(book), len(valuation.columns)))
@@ -136,50 +130,6 @@ def _exposure(underlying: str, valuation: Valuation, table: Mapping[str, NDArray
     net = {name: math.fsum(column.tolist()) for name, column in table.items()}
     gross = {f"gross_{name}": math.fsum(np.abs(column).tolist()) for name, column in table.items()}
     return Exposure(underlying=underlying, spot_usd=valuation.reference_usd[underlying], **net, **gross)
-
-
-def _matched_usd(
-    valuation: Valuation,
-    accounts: Sequence[Account],
-    greeks: Mapping[str, Mapping[str, NDArray[np.float64]]],
-) -> float:
-    """Notional that one venue's delta offsets at another, USD: sum of (gross - |net|) / 2 per underlying."""
-    venues = [f"{a.protocol}:{a.chain_id}" for a in accounts]
-    matched_usd = 0.0
-    for underlying, table in greeks.items():
-        by_venue: dict[str, list[float]] = {}
-        for venue, delta_base in zip(venues, table["delta_base"].tolist(), strict=True):
-            by_venue.setdefault(venue, []).append(delta_base)
-        net_base = [math.fsum(deltas) for deltas in by_venue.values()]
-        hedged_base = (math.fsum(map(abs, net_base)) - abs(math.fsum(net_base))) / 2.0
-        matched_usd += hedged_base * valuation.reference_usd[underlying]
-    return matched_usd
-
-
-def _house(
-    house: HouseParams,
-    *,
-    scan_usd: float,
-    gross_scan_usd: float,
-    worst: str,
-    exposures: Sequence[Exposure],
-    matched_usd: float,
-) -> HouseRequirement:
-    """Scan + basis on the matched notional + liquidity on the net delta; maintenance is a share of it."""
-    basis_usd = house.basis_rate * matched_usd
-    liquidity_usd = house.liquidity_rate * math.fsum(abs(e.delta_base) * e.spot_usd for e in exposures)
-    initial_usd = scan_usd + basis_usd + liquidity_usd
-    return HouseRequirement(
-        initial_usd=initial_usd,
-        maintenance_usd=house.maintenance_factor * initial_usd,
-        scan_usd=scan_usd,
-        gross_scan_usd=gross_scan_usd,
-        worst_scenario=worst,
-        var_usd=None,
-        es_usd=None,
-        basis_usd=basis_usd,
-        liquidity_usd=liquidity_usd,
-    )
 
 
 def _venue_sum(accounts: Sequence[Account]) -> VenueSum:

@@ -11,7 +11,17 @@ from keeper.model.margin import MarginProfile
 from keeper.model.reads import Address
 from keeper.model.units import to_float
 from keeper.policy.decide import margin_profiles
-from tests.support.books import CALL_ID, DESK, PUT_ID, STRANGER, curie_account, lyra_short, params, snapshot
+from tests.support.books import (
+    CALL_ID,
+    DESK,
+    PERP,
+    PUT_ID,
+    STRANGER,
+    curie_account,
+    lyra_short,
+    params,
+    snapshot,
+)
 
 sizes = st.floats(-50, 50).map(lambda x: round(x, 4))
 
@@ -25,15 +35,29 @@ def test_a_long_and_a_short_perp_net_to_nothing_but_their_basis() -> None:
     both = dataclasses.replace(
         params(), profiles=(dataclasses.replace(params().profiles[0], owners=(DESK, STRANGER)),)
     )
-    # The short sits at another venue, so that the match crosses venues.
-    elsewhere = dataclasses.replace(short, id="curie:10:other", chain_id=10)
-    profile = margin_profiles(snapshot([long, elsewhere]), both)[0]
+    # The short sits at another venue, in that venue's own perp.
+    other = dataclasses.replace(PERP, id="curie:10:0xvETH")
+    elsewhere = dataclasses.replace(
+        short,
+        id="curie:10:other",
+        chain_id=10,
+        positions=tuple(dataclasses.replace(p, instrument=other.id) for p in short.positions),
+    )
+    market = snapshot([long, elsewhere])
+    (mark,) = (q for q in market.quotes if q.kind == "mark")
+    market = dataclasses.replace(
+        market,
+        instruments=(*market.instruments, other),
+        quotes=(*market.quotes, dataclasses.replace(mark, subject=other.id)),
+    )
+    profile = margin_profiles(market, both)[0]
     (eth,) = profile.exposures
     assert (eth.delta_base, eth.gross_delta_base) == (1.0, 19.0)
     assert profile.house.scan_usd == pytest.approx(0.16 * 1800.0 * 1.0)
     assert profile.house.gross_scan_usd == pytest.approx(0.16 * 1800.0 * 19.0)
     assert profile.house.basis_usd == pytest.approx(0.01 * 9.0 * 1800.0)
-    assert profile.house.liquidity_usd == pytest.approx(0.002 * 1.0 * 1800.0)
+    # Both contracts would have to be closed: 10 units and 9.
+    assert profile.house.liquidity_usd == pytest.approx(0.002 * 19.0 * 1800.0)
     assert profile.house.initial_usd == pytest.approx(
         profile.house.scan_usd + profile.house.basis_usd + profile.house.liquidity_usd
     )
