@@ -76,3 +76,14 @@ def test_unfit_input_is_refused() -> None:
 
 def test_a_position_that_stands_still_needs_no_hedge() -> None:
     assert hedge_ratio_of([0.1, 0.1], [0.1, 0.2]).ratio == 0.0
+
+
+def test_edges_are_allowed() -> None:
+    for rho in (-1.0, 1.0):
+        perfect = minimum_variance_ratio(rho, 0.02, 0.04)
+        assert (perfect.ratio, perfect.hedged_share) == (0.5 * rho, 1.0)
+    assert minimum_variance_ratio(0.5, 0.0, 0.04).ratio == 0.0
+    assert float(basis_charge_usd(0.0, 0.0, rate=0.0)) == 0.0
+    assert hedge_ratios([[1.0, 0.5], [0.5, 1.0]], target=1).tolist() == pytest.approx([0.5, 0.0])
+    with pytest.raises(UnfitValueError, match=r"0\.\.1"):
+        hedge_ratios([[1.0, 0.5], [0.5, 1.0]], target=-1)

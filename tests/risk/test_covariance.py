@@ -149,3 +149,20 @@ def test_bad_returns_are_refused(rows: Floats, keywords: dict[str, float], field
 
 def test_no_returns_leave_the_seed() -> None:
     assert ewma_variances(np.empty((0, 1)), seed=0.25).tolist() == [[0.25]]
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1e-6, 1.0, 1e6])
+def test_a_factor_exists_at_every_scale(scale: float) -> None:
+    matrix = scale * np.array([[4.0, 1.0], [1.0, 2.0]])
+    lower = factor(matrix)
+    np.testing.assert_allclose(lower @ lower.T, matrix, rtol=1e-12)
+
+
+def test_no_memory_is_the_last_square() -> None:
+    assert ewma_variances([[0.1], [0.2]], decay=0.0)[1:, 0].tolist() == pytest.approx([0.01, 0.04])
+    assert ewma_covariances([[0.1], [0.2]], decay=0.0)[1:, 0, 0].tolist() == pytest.approx([0.01, 0.04])
+    for bad in (-0.1, 1.0):
+        with pytest.raises(UnfitValueError, match="decay"):
+            ewma_covariances([[0.1]], decay=bad)
+    with pytest.raises(UnfitValueError, match="no rows"):
+        ewma_covariances(np.empty((0, 2)))

@@ -299,3 +299,19 @@ def test_recorded_index_and_vol_move_against_each_other() -> None:
     table = historical_scenarios(history)
     assert len(table) > 500
     assert correlation(np.hstack([table.spot_move, table.vol_move])) < -0.4
+
+
+def test_edges_of_the_record() -> None:
+    cheap = FactorSeries(times_s=days(3), spot_usd=np.array([1e-9, 2e-9, 1e-9]))
+    history = joint_history({"DUST": cheap}, step_s=DAY_S)
+    assert historical_scenarios(history).spot_move[:, 0].tolist() == pytest.approx([1.0, -0.5])
+    assert not historical_scenarios(history, horizon_steps=0.0).spot_move.any()
+    assert len(filtered_scenarios(history, burn_in=1)) == 1
+    with pytest.raises(UnfitValueError, match="horizon_steps"):
+        historical_scenarios(history, horizon_steps=-1.0)
+    with pytest.raises(UnfitValueError, match="burn_in"):
+        filtered_scenarios(history, burn_in=-1)
+    with pytest.raises(UnfitValueError, match="rising"):
+        joint_history({"A": FactorSeries(times_s=days(2) * 0, spot_usd=np.ones(2))}, step_s=DAY_S)
+    with pytest.raises(UnfitValueError, match="vol_now"):
+        filtered_returns([[0.1]], vol_now=-0.1)

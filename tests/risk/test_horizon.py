@@ -50,3 +50,12 @@ def test_participation_is_a_share(participation: float) -> None:
 def test_shapes_must_match() -> None:
     with pytest.raises(UnfitValueError, match="does not match"):
         liquidation_horizon_h([1.0, 2.0], [1.0, 2.0, 3.0], participation=0.1)
+
+
+def test_there_is_no_latency_unless_named() -> None:
+    assert float(liquidation_horizon_h(10.0, 100.0, participation=0.1)) == 1.0
+
+
+def test_no_shortfall_stays_none() -> None:
+    assert cascaded_es([0.0] * 5) == 0.0
+    assert cascaded_es([], []) == 0.0

@@ -108,3 +108,15 @@ def test_a_stale_feed_says_how_stale() -> None:
     with pytest.raises(StaleDataError) as caught:
         require_fresh(Feed(source="f", observed_at_s=900, limit_s=60), 1_000)
     assert (caught.value.age_s, caught.value.limit_s) == (100, 60)
+
+
+def test_cents_are_amounts() -> None:
+    assert margin_ratio(0.02, 0.01) == 2.0
+    assert leverage([0.02], 0.01) == 2.0
+
+
+def test_nothing_may_be_ahead_unless_allowed() -> None:
+    feed = Feed(source="f", observed_at_s=1_001, limit_s=60)
+    assert feed_state(feed, 1_000) is FeedState.AHEAD
+    with pytest.raises(UnfitValueError, match="1 s ahead"):
+        require_fresh(feed, 1_000)

@@ -1,6 +1,7 @@
 """Scenario tables: shapes, builders, tenor scaling, and what they refuse."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,3 +176,41 @@ def test_direct_construction_is_checked_too() -> None:
             vol_floor=table.vol_floor,
             weight=table.weight,
         )
+
+
+def test_what_is_not_named_does_not_move() -> None:
+    table = scenarios(["BTC", "ETH"], ["still"])
+    for field in ("spot_move", "vol_move", "perp_basis_move", "future_basis_move", "skew_move"):
+        assert getattr(table, field).tolist() == [[0.0, 0.0]]
+    for field in ("vol_power_short", "vol_power_long", "vol_floor"):
+        assert getattr(table, field).tolist() == [0.0]
+    assert table.weight.tolist() == [1.0]
+    assert shocked_vol(table, [0.7, 0.3], [0.0, 400.0], [0, 1]).tolist() == [[0.7, 0.3]]
+
+
+def test_the_last_day_counts_as_a_whole_one() -> None:
+    table = scenarios(["ETH"], ["up"], vol_move=0.1, vol_power_short=0.3)
+    last = shocked_vol(table, [0.5] * 2, [0.0, 1.0], [0, 0])[0]
+    assert last[0] == last[1] == pytest.approx(0.5 * (1.0 + 0.1 * 30.0**0.3))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "field"),
+    [
+        ({"spot_range": 0.0}, "spot_range"),
+        ({"spot_range": 1.0}, "spot_range"),
+        ({"buckets": 0}, "buckets"),
+        ({"vol_up": -0.1}, "vol_up"),
+        ({"vol_down": 1.1}, "vol_down"),
+        ({"extended": [-1.0]}, "spot_move"),
+        ({"extended": [[0.5]]}, "extended"),
+    ],
+)
+def test_unfit_grids_are_refused(keywords: dict[str, Any], field: str) -> None:
+    with pytest.raises(UnfitValueError) as caught:
+        grid(["ETH"], **keywords)
+    assert caught.value.field == field
+
+
+def test_an_extended_move_inside_the_range_keeps_its_weight() -> None:
+    assert grid(["ETH"], extended=[0.0, 0.08, -0.32]).weight[27:].tolist() == [1.0, 1.0, 0.5]

@@ -110,3 +110,22 @@ def test_unfit_input_is_refused() -> None:
         empirical_quantiles([[0.5]], np.empty((0, 1)))
     with pytest.raises(UnfitValueError, match="spot_log"):
         simulated_scenarios(["BTC"], [[0.1, 0.2]])
+
+
+def test_basis_is_not_simulated_unless_asked() -> None:
+    table = simulated_scenarios(["ETH"], [[0.1]])
+    assert not table.perp_basis_move.any()
+    assert not table.future_basis_move.any()
+    assert not table.vol_move.any()
+    asked = simulated_scenarios(["ETH"], [[0.1]], perp_basis_log=[[0.01]], future_basis_log=[[-0.01]])
+    assert asked.perp_basis_move[0, 0] == pytest.approx(math.expm1(0.01))
+    assert asked.future_basis_move[0, 0] == pytest.approx(math.expm1(-0.01))
+
+
+def test_a_record_of_one_day_is_drawn_again_and_again() -> None:
+    assert empirical_quantiles([[0.1], [0.9]], [[0.3]]).tolist() == [[0.3], [0.3]]
+
+
+def test_heavy_tails_below_one_degree_of_freedom_still_draw() -> None:
+    uniforms = t_copula(CORRELATION, 1_000, np.random.default_rng(2), dof=0.5)
+    assert ((uniforms > 0.0) & (uniforms < 1.0)).all()

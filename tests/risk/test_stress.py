@@ -139,3 +139,17 @@ def test_levels_are_prices_and_vols(levels: dict[str, float]) -> None:
 def test_a_day_holds_the_same_coins_before_and_after() -> None:
     with pytest.raises(UnfitValueError, match="'BTC'"):
         StressDay(name="day", what="", before={"ETH": BEFORE}, after={"BTC": AFTER}, source="made up")
+
+
+def test_a_vol_recorded_at_one_end_only_is_not_recorded() -> None:
+    half = move_between(BEFORE, Level(spot_usd=80.0))
+    assert half.vol == pytest.approx(0.8**-3.2 - 1.0)
+    assert (half.skew, half.perp_basis, half.future_basis) == (0.0, 0.0, 0.0)
+    assert move_between(Level(spot_usd=100.0), AFTER).vol == pytest.approx(0.8**-3.2 - 1.0)
+
+
+def test_an_unrecorded_vol_at_most_triples_and_an_hour_is_dark_by_default() -> None:
+    assert VOL_RESPONSE_CAP == 2.0
+    assert dark_stretch(horizon_s=1.0) == pytest.approx(math.sqrt(3_601.0))
+    with pytest.raises(UnfitValueError, match="dark_s"):
+        dark_stretch(horizon_s=1.0, dark_s=-1.0)

@@ -209,3 +209,18 @@ def test_probabilities_must_be_probabilities(probability: list[float]) -> None:
 def test_an_indefinite_matrix_is_no_covariance() -> None:
     with pytest.raises(UnfitValueError, match="positive semidefinite"):
         standard_deviation([1.0, -1.0], [[1.0, 2.0], [2.0, 1.0]])
+
+
+def test_a_perfect_hedge_has_no_deviation() -> None:
+    sd = 0.037
+    perfect = [[sd**2, sd**2], [sd**2, sd**2]]
+    assert standard_deviation([1e6, -1e6], perfect) == 0.0
+    assert standard_deviation([0.1, 0.2, -0.3], np.full((3, 3), 0.1)) == pytest.approx(0.0, abs=1e-9)
+    assert parametric_var([1e6], [[sd**2]], 0.99, horizon_steps=0.0) == 0.0
+    with pytest.raises(UnfitValueError, match="horizon_steps"):
+        parametric_var([1e6], [[sd**2]], 0.99, horizon_steps=-1.0)
+
+
+def test_what_cannot_happen_has_no_weight() -> None:
+    weights = tail_weights([-100.0, -1.0, 2.0], 0.5, probability=[0.0, 0.5, 0.5])
+    assert weights.tolist() == [0.0, 1.0, 0.0]
