@@ -108,9 +108,7 @@ def finish(files: Files, before: int) -> None:
     assert read_health(settings, time.time()).status is Status.OK
 
 
-@pytest.mark.parametrize(
-    "boundary", ["planned.after", "signed.after", "broadcast.before", "broadcast.after:2", "sent.written:3"]
-)
+@pytest.mark.parametrize("boundary", ["signed.after", "broadcast.after:2", "sent.written:3"])
 def test_a_kill_at_a_boundary_sends_nothing_twice(files: Files, boundary: str) -> None:
     before = files.mined()
     assert files.run("run", "--live", "--once", crash_at=boundary) == -signal.SIGKILL
@@ -120,7 +118,7 @@ def test_a_kill_at_a_boundary_sends_nothing_twice(files: Files, boundary: str) -
 def test_kills_at_random_send_nothing_twice(files: Files) -> None:
     before = files.mined()
     moments = random.Random(20_240_506)
-    for _ in range(4):
+    for _ in range(3):
         process = files.start("run", "--live", "--once")
         time.sleep(moments.uniform(1.0, 3.0))
         process.kill()
