@@ -12,6 +12,9 @@ from keeper.model.margin import Role
 from keeper.model.plan import ActionKind
 from keeper.protocols.registry import ADAPTERS
 
+DOLLAR = "USD"
+"""What a venue's dollar collateral is mapped to; no underlying."""
+
 
 def cross_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield every name that points nowhere, every pair of tables that contradict each other."""
@@ -22,6 +25,7 @@ def cross_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _profiles(profiles, chains)
     yield from _owners(profiles)
     yield from _hedges(_table(raw, "policy").get("hedge"), profiles, venues)
+    yield from _volumes(_table(_table(raw, "policy"), "house"), venues)
     if raw.get("mode") == "live" and "signer" not in raw:
         yield Problem(
             key="signer", found="", expected='missing; mode = "live" needs keystore and password_file'
@@ -159,6 +163,28 @@ def _hedge_venue(key: str, underlying: object, venue: str, table: Mapping[str, A
             key=f"{key}.underlying",
             found=shown(underlying),
             expected=f"not traded on {venue}; {suggestion(underlying, sorted(traded))}",
+        )
+
+
+def _volumes(house: Mapping[str, Any], venues: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """Charges for size need the daily volume of every underlying that a venue may bring."""
+    charges = [
+        key
+        for key in ("impact", "concentration_rate")
+        if isinstance(rate := house.get(key), int | float) and rate > 0
+    ]
+    given = _table(house, "daily_volume_usd")
+    traded = {
+        name
+        for venue in venues.values()
+        for name in _table(venue, "underlyings").values()
+        if isinstance(name, str) and name != DOLLAR
+    }
+    for name in sorted(traded - given.keys()) if charges else ():
+        yield Problem(
+            key=f"policy.house.daily_volume_usd.{name}",
+            found="",
+            expected=f"missing; {' and '.join(charges)} need it for every underlying of a venue",
         )
 
 

@@ -12,12 +12,15 @@ from pydantic import ValidationError
 
 from keeper.config.checks import cross_problems
 from keeper.config.errors import ConfigMissingError, ConfigSyntaxError, Problem, SettingsError
+from keeper.config.history import PricesUnfitError, read_history
 from keeper.config.report import dotted, problems_of, shown
 from keeper.config.settings import Settings
 from keeper.config.tables import with_empty_tables
+from keeper.model.params import PriceHistory
 
 DEFAULT_PATH: Final = Path("config/keeper.toml")
 VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
+HISTORY: Final = ("policy", "house", "history")
 
 EXPANDED: Final = (
     ("chains", "*", "endpoints", "*"),
@@ -25,6 +28,7 @@ EXPANDED: Final = (
     ("journal", "path"),
     ("signer", "keystore"),
     ("signer", "password_file"),
+    HISTORY,
 )
 """Keys whose values may name environment variables."""
 
@@ -56,11 +60,13 @@ def load(named: Path | None = None, environment: Mapping[str, str] | None = None
     problems: list[Problem] = []
     expanded = with_empty_tables(_expand(raw, (), environment, problems), Settings)
     problems += cross_problems(raw)
+    history = _history(raw, expanded, path.parent, problems)
     settings: Settings | None = None
     try:
         # JSON, so that strict types still accept an array for a tuple and a text for an enum.
         settings = Settings.model_validate_json(
-            json.dumps(expanded, default=str), context={"folder": path.parent, "source": path}
+            json.dumps(expanded, default=str),
+            context={"folder": path.parent, "source": path, "history": history},
         )
     except ValidationError as error:
         problems += problems_of(error, raw, Settings)
@@ -97,6 +103,27 @@ def _expand(value: Any, key: tuple[str, ...], environment: Mapping[str, str], pr
         return environment.get(name, "")
 
     return VARIABLE.sub(lookup, value)
+
+
+def _history(
+    raw: Mapping[str, Any], expanded: Mapping[str, Any], folder: Path, problems: list[Problem]
+) -> PriceHistory | None:
+    """Return the price history that the file names, if it names one; an unfit one becomes a problem."""
+    named = _at(expanded, HISTORY)
+    if not isinstance(named, str) or not named:
+        return None
+    try:
+        return read_history(folder / Path(named).expanduser())
+    except PricesUnfitError as error:
+        found = shown(_at(raw, HISTORY))
+        problems.append(Problem(key=dotted(HISTORY), found=found, expected=error.problem))
+        return None
+
+
+def _at(table: Any, key: tuple[str, ...]) -> Any:
+    for name in key:
+        table = table.get(name) if isinstance(table, dict) else None
+    return table
 
 
 def _matches(key: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

@@ -25,6 +25,7 @@ from keeper.model.params import (
     LadderParams,
     LiquidationParams,
     Params,
+    PriceHistory,
     ProfileParams,
     StalenessParams,
     TopUpParams,
@@ -48,10 +49,12 @@ class Settings(Table):
     signer: SignerTable | None = None
     limits: LimitTable
     _source: Path = PrivateAttr(default=Path())
+    _history: PriceHistory | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Remember the file, which is not one of its keys."""
+        """Remember the file and the prices beside it, which are none of its keys."""
         self._source = (context or {}).get("source", Path())
+        self._history = (context or {}).get("history")
 
     @property
     def source(self) -> Path:
@@ -124,6 +127,12 @@ class Settings(Table):
             liquidation=LiquidationParams(**dict(policy.liquidation) | {"taker": self.taker()}),
             transfer=TransferParams(**dict(policy.transfer)),
             staleness=StalenessParams(**dict(policy.staleness)),
-            house=HouseParams(**dict(policy.house)),
+            house=HouseParams(
+                **{
+                    **dict(policy.house),
+                    "daily_volume_usd": tuple(sorted(policy.house.daily_volume_usd.items())),
+                    "history": self._history,
+                }
+            ),
             settle_expired=policy.settle.expired,
         )

@@ -221,6 +221,12 @@ class HouseTable(Table):
     maintenance_factor: Fraction = 0.8
     basis_rate: NonNegative = 0.01
     liquidity_rate: NonNegative = 0.002
+    vol_spread: NonNegative = 0.0
+    impact: NonNegative = 0.0
+    concentration_share: NonNegative = 0.1
+    concentration_rate: NonNegative = 0.0
+    daily_volume_usd: dict[str, Positive] = {}
+    history: str = ""
 
 
 class SettleTable(Table):
