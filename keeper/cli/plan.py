@@ -9,7 +9,7 @@ def command(config: Config = None, as_json: AsJson = False, everything: Everythi
     """Decide once and send nothing: decisions, actions, calldata, simulation results.
 
     Needs no key and touches neither store nor journal, so it may run beside the daemon. Exit codes: 0 ok,
-    1 a simulation failed or something could not be read, 2 configuration.
+    1 an action could not be proven or something could not be read, 2 configuration.
 
     Examples: keeper plan; keeper plan --json | jq '.actions[].tx.data'
     """
@@ -32,5 +32,5 @@ def command(config: Config = None, as_json: AsJson = False, everything: Everythi
         console().print(
             plan_view(plan, cycle.outcomes, chains=chains, rows=None if everything else SHOWN_QUIET)
         )
-    failed = [o for o in cycle.outcomes if o.simulation and not o.simulation.ok and not o.simulation.benign]
-    raise typer.Exit(1 if failed or cycle.snapshot.gaps else 0)
+    proven = all(o.simulation and (o.simulation.ok or o.simulation.benign) for o in cycle.outcomes)
+    raise typer.Exit(0 if proven and not cycle.snapshot.gaps else 1)
