@@ -144,11 +144,14 @@ class Ending:
 
     def lost_nonce(self, stored: StoredIntent) -> Pursued:
         """Our nonce is used: by a version of ours whose receipt comes late, or by another transaction."""
-        for look in range(self._pace.foreign_looks):
+        waited_s, pause_s = 0.0, self._pace.poll_s
+        while True:
             if (landed := self.landed(stored)) is not None:
                 return self.settle(stored, *landed)
-            if look + 1 < self._pace.foreign_looks:
-                self._sleep(self._pace.poll_s * 2**look)
+            if waited_s >= self._pace.foreign_wait_s:
+                break
+            self._sleep(pause_s)
+            waited_s, pause_s = waited_s + pause_s, 2 * pause_s
         if not self.nonce_used(stored):
             return pursued(stored, Reaction.WAITING, "the node contradicts itself about the nonce")
         reason = f"nonce {stored.nonce} was used by another transaction of {stored.intent.sender}"

@@ -71,8 +71,9 @@ class Pace:
     bump_after_blocks: int = 3
     """Blocks without a receipt after which a transaction is replaced at a higher fee."""
 
-    foreign_looks: int = 3
-    """Looks for our own receipt before a used nonce is taken as somebody else's."""
+    foreign_wait_s: float = 4.0
+    """How long our own receipt is looked for before a used nonce is taken as somebody else's: the node that
+    counts the nonce and the one that is asked for the receipt may differ by a block."""
 
     cool_down_s: int = 120
     """Chain time for which a subject is left alone after a revert; doubled with each in a row."""

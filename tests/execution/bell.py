@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 from keeper.chain import abi
 from keeper.model.book import LiquidationMode, SettlementMode
-from keeper.model.plan import ActionKind, MoveCollateral, Plan, Reason, TxAction
+from keeper.model.plan import ActionKind, Hedge, MoveCollateral, Plan, Reason, TxAction
 from keeper.model.reads import Address, Call, Reads, Send
 from keeper.model.snapshot import BlockRef, Snapshot, VenueState
 from keeper.model.units import Wad
@@ -48,7 +48,7 @@ class Bell:
     liquidation_mode: ClassVar[LiquidationMode] = LiquidationMode.NONE
     settlement_mode: ClassVar[SettlementMode] = SettlementMode.SYNC
     contracts: ClassVar[frozenset[str]] = frozenset({"Bell", "Spender"})
-    actions: ClassVar[frozenset[ActionKind]] = frozenset({ActionKind.MOVE_COLLATERAL})
+    actions: ClassVar[frozenset[ActionKind]] = frozenset({ActionKind.MOVE_COLLATERAL, ActionKind.HEDGE})
     sends: ClassVar[frozenset[tuple[str, str]]] = frozenset({(ERC20, "approve")})
     abis: ClassVar[tuple[str, ...]] = (ERC20,)
 
@@ -65,14 +65,15 @@ class Bell:
         return VenueState(accounts=(), instruments=(), quotes=())
 
     def encode(self, venue: Venue, action: TxAction, sender: Address) -> Reads[tuple[Send, ...]]:
-        assert isinstance(action, MoveCollateral)
+        assert isinstance(action, MoveCollateral | Hedge)
+        wanted = action.amount if isinstance(action, MoveCollateral) else action.size
         bell = venue.address("Bell")
-        (made,) = yield [Call(ERC20, bell, "balanceOf", (f"0x{action.amount:040x}",))]
-        if action.amount == UNWILLING:
+        (made,) = yield [Call(ERC20, bell, "balanceOf", (f"0x{wanted:040x}",))]
+        if wanted == UNWILLING:
             raise UnencodableActionError(venue.id, action.kind, "it is unwilling")
-        numbers = [action.amount] if action.amount < TWO_STEPS or not made else []
-        if action.amount >= TWO_STEPS:
-            numbers.append(Wad(action.amount + TWO_STEPS))
+        numbers = [wanted] if wanted < TWO_STEPS or not made else []
+        if wanted >= TWO_STEPS:
+            numbers.append(Wad(wanted + TWO_STEPS))
         spender = venue.address("Spender")
         return tuple(Send(ERC20, bell, "approve", (spender, number)) for number in numbers)
 
@@ -100,6 +101,23 @@ def decision(number: int, chain_id: int) -> MoveCollateral:
         asset="BELL",
         amount=Wad(number),
         direction="add",
+    )
+
+
+def hedging(number: int, chain_id: int, *, counts_on: tuple[str, ...]) -> Hedge:
+    """The same call as `decision(number)`, as a hedge."""
+    return Hedge(
+        subject="desk/BELL",
+        reason=Reason(text="a test asks for it"),
+        protocol="bell",
+        chain_id=chain_id,
+        account=f"bell:{chain_id}:0",
+        owner=SPENDER,
+        instrument=f"bell:{chain_id}:0",
+        size=Wad(number),
+        limit_price=Wad(0),
+        deadline_s=0,
+        counts_on=counts_on,
     )
 
 

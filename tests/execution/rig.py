@@ -23,7 +23,7 @@ LIMITS: Final = Limits(
     max_fee_per_gas=Wei(100 * 10**9),
     valid_blocks=20,
 )
-PACE: Final = Pace(receipt_wait_s=1.0, poll_s=0.1)
+PACE: Final = Pace(receipt_wait_s=1.0, poll_s=0.1, foreign_wait_s=0.3)
 FINAL_AFTER: Final = 6
 
 

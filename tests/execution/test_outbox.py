@@ -20,12 +20,12 @@ from keeper.execution.limits import Limits, Pace
 from keeper.journal.journal import Journal, read
 from keeper.journal.verify import verify
 from keeper.model.intent import TxState
-from keeper.model.plan import action_id
+from keeper.model.plan import Plan, action_id
 from keeper.model.record import RecordKind
 from keeper.model.units import Wei
 from keeper.store.errors import StoreModeError
 from keeper.store.store import Store
-from tests.execution.bell import BELL, TWO_STEPS, UNWILLING, decision
+from tests.execution.bell import BELL, TWO_STEPS, UNWILLING, decision, hedging, seen
 from tests.execution.rig import FINAL_AFTER, LIMITS, Rig
 from tests.execution.simulated_chain import GWEI, SIGNER, Clock, PlainSigner, SimulatedChain
 
@@ -54,6 +54,24 @@ def test_a_decision_takes_effect_and_becomes_final(rig: Rig, chain: SimulatedCha
     assert rig.cycle() == ()
     assert rig.only().state is TxState.FINALIZED
     assert effects(chain) == [1]
+
+
+def test_nothing_leaves_before_it_is_written_down(rig: Rig, chain: SimulatedChain) -> None:
+    broadcast, left = chain.broadcast, []
+
+    def watched(raw: str) -> str:
+        (stored,) = rig.store.intents.within([TxState.SENT])
+        (version,) = rig.store.intents.attempts(stored.intent.id)
+        told = rig.journal.last(RecordKind.TRANSITION)
+        assert version.raw.hex() == raw[2:]
+        assert told is not None
+        assert (told.body["intent_id"], told.body["after"]) == (stored.intent.id, "sent")
+        left.append(raw)
+        return broadcast(raw)
+
+    chain.broadcast = watched  # type: ignore[method-assign]
+    rig.cycle([1, TWO_STEPS])
+    assert len(left) == 3
 
 
 def test_ten_cycles_over_one_decision_send_one_transaction(rig: Rig, chain: SimulatedChain) -> None:
@@ -140,6 +158,22 @@ def test_nothing_is_sent_after_a_step_that_reverts(rig: Rig, chain: SimulatedCha
     assert (second.state, second.tx_hash) == (TxState.DROPPED, None)
     assert second.reason == "step 1 of 2 did not go through"
     assert len(chain.broadcasts) == 1
+
+
+@pytest.mark.parametrize("reverting", [False, True])
+def test_a_hedge_waits_for_the_liquidation_whose_inventory_it_counts_on(
+    rig: Rig, chain: SimulatedChain, reverting: bool
+) -> None:
+    first = decision(1, chain.chain_id)
+    hedge = hedging(2, chain.chain_id, counts_on=(action_id(first),))
+    chain.reverting = reverting
+    snapshot = seen([chain.pin()])
+    plan = Plan(snapshot_digest=snapshot.digest, params_digest="0" * 64, decisions=(), actions=(first, hedge))
+    outcomes = rig.executor.execute(plan, "c", snapshot)
+    assert [o.success for o in outcomes] == ([False, None] if reverting else [True, True])
+    assert len(chain.broadcasts) == (1 if reverting else 2)
+    if reverting:
+        assert "did not go through" in outcomes[1].reason
 
 
 def test_no_step_is_sent_when_one_fails_in_the_simulation(rig: Rig, chain: SimulatedChain) -> None:
@@ -280,6 +314,28 @@ def test_a_nonce_that_another_wallet_used_drops_the_intent(rig: Rig, chain: Simu
     (again,) = rig.cycle([1])
     assert again.success is True
     assert chain.broadcasts[-1]["nonce"] == 1
+    assert effects(chain) == [1]
+
+
+def test_a_late_receipt_is_not_taken_for_another_wallet(rig: Rig, chain: SimulatedChain) -> None:
+    chain.automine = False
+    rig.cycle([1])
+    chain.mine()
+    chain.faults.late_receipts = 2
+    (outcome,) = rig.cycle()
+    assert (outcome.state, outcome.success) == (TxState.CONFIRMED, True)
+
+
+def test_a_receipt_that_comes_after_we_gave_up_halts(rig: Rig, chain: SimulatedChain) -> None:
+    chain.automine = False
+    rig.cycle([1])
+    chain.mine()
+    chain.faults.late_receipts = 10
+    (outcome,) = rig.cycle()
+    assert outcome.state is TxState.DROPPED
+    chain.faults.late_receipts = 0
+    with pytest.raises(DroppedLandedError):
+        rig.needed([1])
     assert effects(chain) == [1]
 
 
@@ -528,6 +584,24 @@ def test_dry_run_simulates_and_has_nothing_to_send_with(tmp_path: Path, chain: S
         assert first.data is not None
     assert chain.broadcasts == []
     assert rig.executor._lanes == {}
+    rig.stop()
+
+
+def test_dry_run_cannot_reach_what_signs_and_broadcasts(
+    tmp_path: Path, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never_made(*_args: object, **_named: object) -> None:
+        raise AssertionError("dry-run made a lane")
+
+    monkeypatch.setattr("keeper.execution.executor.Lane", never_made)
+    monkeypatch.setattr(SimulatedChain, "broadcast", never_made)
+    rig = Rig(tmp_path, chain, mode="dry-run")
+    rig.cycle([1, 2])
+    states = {t.after for t in rig.store.intents.transitions()}
+    assert states == {TxState.PLANNED, TxState.SIMULATED}
+    rig.restart()
+    rig.cycle([1])
+    assert all(s.nonce is None and s.tx_hash is None for s in rig.store.intents.within(list(TxState)))
     rig.stop()
 
 
