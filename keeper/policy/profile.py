@@ -26,6 +26,7 @@ from keeper.policy.barrier import line_of
 from keeper.policy.house import HouseModel, euler_parts, house_model, house_requirement
 from keeper.policy.opportunities import opportunities
 from keeper.policy.valuation import SPOT_PREFIX, Valuation
+from keeper.policy.venue_rule import Market, market_of
 from keeper.risk.latency import transfer_feasibility
 from keeper.risk.scan import scan_risk
 
@@ -54,7 +55,7 @@ def margin_profile(
     Net Greeks are sums over accounts; gross ones sum the absolute net of each account. The scan
     charges one scenario to all accounts at once; its gross counterpart charges each its own worst.
     """
-    described: Mapping[str, Instrument] = {i.id: i for i in snapshot.instruments}
+    market = market_of(snapshot)
     priced = [a for a in accounts if a.id not in valuation.unpriced]
     rows = account_rows(valuation, priced)
     held = rows[:, model.rows]
@@ -78,10 +79,10 @@ def margin_profile(
         house=requirement,
         netting_benefit_usd=max(0.0, requirement.gross_scan_usd - requirement.scan_usd),
         exposures=tuple(_exposure(underlying, valuation, table) for underlying, table in greeks.items()),
-        transfer=tuple(_transfer(a, snapshot, described, valuation, house, transfer) for a in priced),
+        transfer=tuple(_transfer(a, market, valuation, house, transfer) for a in priced),
         accounts=tuple(
             dataclasses.replace(
-                _account_risk(a, described, valuation, float(v), alone),
+                _account_risk(a, market.instruments, valuation, float(v), alone),
                 scan_part_usd=scan_part,
                 es_part_usd=es_part,
             )
@@ -142,14 +143,13 @@ def _venue_sum(accounts: Sequence[Account]) -> VenueSum:
 
 def _transfer(
     account: Account,
-    snapshot: Snapshot,
-    described: Mapping[str, Instrument],
+    market: Market,
     valuation: Valuation,
     house: HouseParams,
     params: TransferParams,
 ) -> Transfer:
     """Third figure: collateral from another chain against the account's own line."""
-    line = line_of(account, snapshot, described)
+    line = line_of(account, market)
     if line is None:
         return Transfer(
             account=account.id, distance=None, liquidation_price_usd=None, time_to_barrier_s=None,

@@ -6,13 +6,12 @@ from hypothesis import strategies as st
 
 from keeper.model.book import Account
 from keeper.policy.barrier import Line, line_of
-from tests.support.books import CALL, PERP, PUT, curie_account, lyra_short, snapshot
-
-DESCRIBED = {i.id: i for i in (PERP, PUT, CALL)}
+from keeper.policy.venue_rule import market_of
+from tests.support.books import curie_account, lyra_short, snapshot
 
 
 def line(account: Account) -> Line | None:
-    return line_of(account, snapshot([account]), DESCRIBED)
+    return line_of(account, market_of(snapshot([account])))
 
 
 @given(st.floats(1.0, 50.0), st.floats(0.07, 0.6))

@@ -74,7 +74,9 @@ def test_netting_never_costs_and_the_parts_add_up(perp: float, put: float, call:
     ]
     profile = desk(*accounts)
     assert profile.house.scan_usd <= profile.house.gross_scan_usd + 1e-6
-    assert profile.netting_benefit_usd == pytest.approx(profile.house.gross_scan_usd - profile.house.scan_usd)
+    assert profile.netting_benefit_usd == pytest.approx(
+        profile.house.gross_scan_usd - profile.house.scan_usd, abs=1e-6
+    )
     assert profile.equity_usd == pytest.approx(sum(a.value_usd for a in profile.accounts))
     assert profile.venue_sum.maintenance_usd == pytest.approx(
         sum(to_float(a.venue.maintenance) for a in accounts)
