@@ -42,8 +42,8 @@ class LiveScan:
         self._kernels: Final = scanning
         self._book: Final = book
         self._pnl_usd: Final = np.array(unit_pnl_usd, dtype=np.float64, order="C")
-        self._reach: Final = scanning.largest(self._pnl_usd)
-        self._slabs: Final = tuple(scanning.slabs(self._pnl_usd))
+        self._reach: Final = scanning.largest(self._pnl_usd, 1)
+        self._slabs: Final = tuple(scanning.slabs(self._pnl_usd, 1))
         self._minimum_usd: Final = risk.minimum_usd.copy()
         self._worst: Final = risk.standalone_worst.copy()
         self._replaced: Final[dict[int, Positions]] = {}

@@ -49,6 +49,9 @@ _SAFE32: Final = 1e30
 """Sizes and sums beyond this are not trusted to float32, whose largest number is 3e38."""
 
 _SLAB_BYTES: Final = 16 * 2**20
+_SMALLEST_COPY: Final = 64
+"""Instruments that are worth a thread of their own when the table is copied."""
+
 _SEVERAL: Final = -1
 """In place of a worst scenario: not known, because float32 cannot tell."""
 
@@ -72,20 +75,25 @@ def scenario_minimum(
     """Return minimum and worst scenario of each account. Twin: `twins.scenario_minimum`."""
     accounts = np.arange(indptr.size - 1)
     minimum, worst = np.empty(accounts.size), np.empty(accounts.size, dtype=np.int64)
-    reach = largest(profit)
-    rescan_many(accounts, indptr, indices, sizes, profit, reach, slabs(profit), minimum, worst, threads)
+    reach, copies = largest(profit, threads), slabs(profit, threads)
+    rescan_many(accounts, indptr, indices, sizes, profit, reach, copies, minimum, worst, threads)
     return minimum, worst
 
 
-def largest(profit: Floats) -> Floats:
+def largest(profit: Floats, threads: int) -> Floats:
     """Return max_s |profit[j, s]| of each instrument, shape (N,)."""
-    if not profit.size:
-        return np.zeros(len(profit))
-    reach: Floats = np.maximum(profit.max(axis=1), -profit.min(axis=1))
+    reach = np.zeros(len(profit))
+
+    def work(first: int, last: int) -> None:
+        rows = profit[first:last]
+        np.maximum(rows.max(axis=1), -rows.min(axis=1), out=reach[first:last])
+
+    if profit.size:
+        in_ranges(work, np.ones(len(profit), dtype=np.int64), threads, smallest=_SMALLEST_COPY)
     return reach
 
 
-def slabs(profit: Floats) -> Iterator[Slab]:
+def slabs(profit: Floats, threads: int) -> Iterator[Slab]:
     """Yield the scenarios of `profit` in slabs whose two copies take 16 MB, or one tile if that is more."""
     instruments, scenarios = profit.shape
     most = max(1, _SLAB_BYTES // (12 * TILE * max(1, instruments))) * TILE
@@ -93,7 +101,11 @@ def slabs(profit: Floats) -> Iterator[Slab]:
         width = min(most, scenarios - start)
         tiles = _aligned(-(-width // TILE), instruments * TILE)
         slab = Slab(start=start, width=width, tiles=tiles, columns=np.empty((width, instruments)))
-        copy_rows(profit, slab, 0, instruments)
+
+        def copy(first: int, last: int, slab: Slab = slab) -> None:
+            copy_rows(profit, slab, first, last)
+
+        in_ranges(copy, np.ones(instruments, dtype=np.int64), threads, smallest=_SMALLEST_COPY)
         yield slab
 
 
