@@ -39,6 +39,9 @@ _SQRT_HALF_PI: Final = 1.2533141373155003
 _SQRT_HALF: Final = 0.7071067811865476
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
 
+_SHORTEST_Y: Final = 1e-300
+"""Time below which D = exp(-r T) no longer tells a rate that is a number."""
+
 _NARROW_SD: Final = 0.25
 """Below this standard deviation the two terms of the formula nearly cancel in the wings."""
 
@@ -140,7 +143,7 @@ def greeks(
             spread & (density > 0.0), -density * d2 / v, np.where(at_kink, density * root_t / 2, 0.0)
         )
         volga = np.where(spread & (vega > 0.0), vega * d1 * d2 / v, 0.0)
-        rate = np.where(T > 0.0, -np.log(D) / T, 0.0)
+        rate = np.where(T > _SHORTEST_Y, -np.log(D) / T, 0.0)
         decay = np.where(T > 0.0, vega * v / (2.0 * T), 0.0)
     return Greeks(
         price_usd=value,

@@ -67,7 +67,8 @@ def test_a_hedge_trades_the_exact_size_whatever_stood_before(curie: Subject, sym
         # Whoever sells states what goes in, and the fee is taken on top: a wei may be lost to it.
         assert size_of(curie, desk, symbol) - before == pytest.approx(size, abs=2)
     everything = -size_of(curie, desk, symbol)
-    curie.send(curie.encode(hedge(curie, desk, symbol, everything, price * 98 // 100), desk), desk)
+    limit = price * (102 if everything > 0 else 98) // 100
+    curie.send(curie.encode(hedge(curie, desk, symbol, everything, limit), desk), desk)
     assert abs(size_of(curie, desk, symbol)) <= 2
 
 
@@ -108,6 +109,7 @@ def test_depth_foretells_what_a_trade_pays(curie: Subject) -> None:
 
 def test_another_trades_for_the_owner_only_with_his_approval(curie: Subject) -> None:
     desk, other = curie.actor("desk"), curie.actor("paul")
+    before = size_of(curie, desk, "ETH")
     action = hedge(curie, desk, "ETH", -ONE, 1_000 * ONE)
     sends = curie.encode(action, other)
     assert [s.fn for s in sends] == ["openPositionFor"]
@@ -116,7 +118,7 @@ def test_another_trades_for_the_owner_only_with_his_approval(curie: Subject) -> 
     assert "approved" in str(refused.error)
     curie.chains.curie["DelegateApproval"].send("approve", other, 1, sender=desk)
     curie.send(sends, other)
-    assert size_of(curie, desk, "ETH") == 6 * ONE
+    assert size_of(curie, desk, "ETH") == before - ONE
 
 
 def test_a_late_hedge_is_refused(curie: Subject) -> None:

@@ -7,6 +7,7 @@ import pytest
 from keeper.devnet.artifacts import load
 from keeper.devnet.contract import MAX, Contract, deploy
 from keeper.devnet.curie import USDC
+from keeper.devnet.scenario import PERPS
 from keeper.model.reads import Address
 from keeper.model.units import ONE, ZERO, Wad, mul
 from tests.conformance.curie_figures import (
@@ -84,10 +85,10 @@ def test_positions_are_the_contracts_with_their_sign(curie: Subject) -> None:
         sizes = {p.instrument: p.size for p in account.positions}
         for symbol in ("ETH", "BTC"):
             assert sizes.get(instrument(curie, symbol), 0) == size_of(curie, owner, symbol)
-    desk = accounts(state)[curie.actor("desk")]
-    assert [p.size for p in desk.positions] == [7 * ONE]
-    jack = accounts(state)[curie.actor("jack")]
-    assert [p.size for p in jack.positions] == [-25 * ONE]
+    desk, iris, jack = (accounts(state)[curie.actor(name)] for name in ("desk", "iris", "jack"))
+    for name, account in (("desk", desk), ("iris", iris), ("jack", jack)):
+        held = [line.centi * ONE // 100 for line in PERPS if line.owner == name]
+        assert sorted(p.size for p in account.positions) == sorted(held)
     for account in (desk, jack):
         for position in account.positions:
             assert position.entry == pytest.approx(marks(state)[position.instrument], rel=0.02)
