@@ -66,8 +66,9 @@ def settled(slices: RawSvi) -> Settled:
         return Settled(slices=slices, lift=lift)
     done: list[RawSvi] = []
     for row in range(slices.a.size):
-        before = done[-1] if done else None
-        now = _steepened(slices[row : row + 1], before)
+        now, before = _capped(slices[row : row + 1]), done[-1] if done else None
+        if before is not None:
+            now = _steepened(now, before)
         lift[row] = _least_lift(now, before)
         done.append(raised(now, lift[row]))
     return Settled(slices=joined(done), lift=lift)
@@ -88,16 +89,25 @@ def raised(slices: RawSvi, lift: float | Floats) -> RawSvi:
     return RawSvi(a=slices.a + lift, b=slices.b, rho=slices.rho, m=slices.m, sigma=slices.sigma)
 
 
-def _steepened(now: RawSvi, before: RawSvi | None) -> RawSvi:
-    """Return the slice with wings under the cap, and steep enough to stay above the slice before far out."""
-    least_left = least_right = np.zeros(1)
-    if before is not None:
-        least_left, least_right = before.left_slope, before.right_slope
-    left = np.minimum(np.maximum(now.left_slope, least_left), STEEPEST)
-    right = np.minimum(np.maximum(now.right_slope, least_right), STEEPEST)
+def _capped(now: RawSvi) -> RawSvi:
+    """Return the slice with wings under the cap."""
+    left, right = np.minimum(now.left_slope, STEEPEST), np.minimum(now.right_slope, STEEPEST)
+    if (left == now.left_slope).all() and (right == now.right_slope).all():
+        return now
+    return _with_wings(now, left, right)
+
+
+def _steepened(now: RawSvi, before: RawSvi) -> RawSvi:
+    """Return the slice with wings steep enough to stay above the slice before far out.
+
+    A wing that crosses late needs a little more slope, which is hardly felt at the money; a lift that does
+    the same would be.
+    """
+    left = np.maximum(now.left_slope, before.left_slope)
+    right = np.maximum(now.right_slope, before.right_slope)
     if (left != now.left_slope).any() or (right != now.right_slope).any():
         now = _with_wings(now, left, right)
-    for _ in range(_TURNS if before is not None else 0):
+    for _ in range(_TURNS):
         rise = least_calendar_gap(before, now)
         side = _side(now, float(rise.at[0]))
         if rise.least[0] >= 0.0 or side == 0 or not np.isfinite(rise.at[0]):

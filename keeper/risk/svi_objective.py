@@ -37,6 +37,15 @@ DENSITY_NODES: Final = np.sinh(
 CALENDAR_NODES: Final = np.sinh(np.linspace(-5.3, 5.3, 41))
 """Where total variance is compared, in standard deviations at the money of the later expiry, out to 100."""
 
+STEEP: Final = 0.7
+"""Slope of a wing, in standard deviations at the money, up to which nothing speaks against it."""
+
+STEEPNESS: Final = 0.7
+"""Weight of a wing's excess over `STEEP`, in units of a quote one half width outside its band. Beyond the last
+quote a wing is extrapolation, and quotes hardly tell a wide bend with steep wings from a narrower one with
+flat wings. On the recorded chains this takes a third off the distance between the model-free variances of fits
+and of marks, for 0.3 % of the quotes."""
+
 _WING_SD: Final = 30.0
 """Log-moneyness, in standard deviations, at which the slopes of the wings are compared."""
 
@@ -106,7 +115,8 @@ def objective(parameters: Floats, problem: Problem, penalties: Penalties) -> Mod
     density = _density(parameters, problem, penalties.density)
     calendar = _calendar(parameters, problem, penalties.calendar)
     cost, normal, gradient = model
-    for lack, jacobian in (density, calendar):
+    steep = _steepness(parameters, problem)
+    for lack, jacobian in (density, calendar, steep):
         cost += float(lack @ lack)
         normal += jacobian.T @ jacobian
         gradient += jacobian.T @ lack
@@ -228,6 +238,16 @@ def _calendar(parameters: Floats, problem: Problem, weight: float) -> tuple[Floa
         lacks.append(lack[pairs])
         jacobians.append(jacobian.reshape(pairs.size, E * PARAMETERS))
     return np.concatenate(lacks), np.concatenate(jacobians)
+
+
+def _steepness(parameters: Floats, problem: Problem) -> tuple[Floats, Floats]:
+    """Return by how much wings are steeper than usual, and the derivatives, shape (n, 5 E)."""
+    sd = np.sqrt(problem.w_money)
+    wings = parameters[:, LEFT : RIGHT + 1] / sd[:, None] - STEEP
+    rows, sides = np.nonzero(wings > 0.0)
+    jacobian = np.zeros((rows.size, parameters.shape[0], PARAMETERS))
+    jacobian[np.arange(rows.size), rows, LEFT + sides] = STEEPNESS / sd[rows]
+    return STEEPNESS * wings[rows, sides], jacobian.reshape(rows.size, parameters.size)
 
 
 def _spread(gradient: Floats, rows: NDArray[np.int64], expiries: int) -> Floats:

@@ -69,7 +69,7 @@ def box_least_squares(normal: Floats, moments: Floats) -> tuple[Floats, Floats]:
     normal, moments
         N, positive definite, shape (..., 3, 3), and y, shape (..., 3).
     """
-    best = np.linalg.solve(normal, moments[..., None])[..., 0]
+    best: Floats = np.linalg.solve(normal, moments[..., None])[..., 0].astype(np.float64, copy=False)
     cost = np.where(_in_box(best), _value(normal, moments, best), np.inf)
     outside = np.isinf(cost)
     if outside.any():
@@ -96,8 +96,8 @@ def _on_the_edge(normal: Floats, moments: Floats) -> tuple[Floats, Floats]:
 
 
 def _in_box(z: Floats) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = ((z[..., 1:] >= 0.0) & (z[..., 1:] <= STEEPEST)).all(axis=-1)
-    return inside
+    inside = (z[..., 1:] >= 0.0) & (z[..., 1:] <= STEEPEST)
+    return np.logical_and(inside[..., 0], inside[..., 1])
 
 
 def _value(normal: Floats, moments: Floats, z: Floats) -> Floats:
