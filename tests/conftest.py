@@ -3,8 +3,13 @@
 import socket
 
 import pytest
+from hypothesis import settings
 
 from keeper.execution.signer import key_library
+
+# A shared machine may stall any example: speed is the benchmarks' business.
+settings.register_profile("keeper", deadline=None)
+settings.load_profile("keeper")
 
 pytest_plugins = ["tests.support.chains"]
 
