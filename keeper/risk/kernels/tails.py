@@ -21,32 +21,38 @@ from keeper.risk.kernels.signatures import BOOK, F64, REAL_TABLE, compiled
 from keeper.risk.kernels.twins import Ints
 from keeper.risk.kernels.vector import TILE, row_profit64
 
-_LIST_BYTES: Final = 8 * 2**20
+_LIST_BYTES: Final = 24 * 2**20
 """Memory for the lists of one block of accounts. Larger blocks read the P&L table less often."""
 
 
 @njit(nogil=True)
 def _lowest_first(values, count, kept):  # type: ignore[no-untyped-def]
-    """Reorder values[:count] so that its `kept` lowest come first, the highest of them last (Hoare)."""
+    """Reorder values[:count] so that its `kept` lowest come first, the highest of them last.
+
+    Quickselect whose partitions move every value and advance a counter by a comparison: without a
+    branch there is none to mispredict, which for random values takes most of the time.
+    """
     left, right, target = 0, count - 1, kept - 1
     while left < right:
         pivot = values[(left + right) // 2]
-        i, j = left, right
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if target <= j:
-            right = j
-        elif target >= i:
-            left = i
-        else:
+        below = left
+        for j in range(left, right + 1):
+            value = values[j]
+            values[j] = values[below]
+            values[below] = value
+            below += value < pivot
+        if target < below:
+            right = below - 1
+            continue
+        equal = below
+        for j in range(below, right + 1):
+            value = values[j]
+            values[j] = values[equal]
+            values[equal] = value
+            equal += value == pivot
+        if target < equal:
             return
+        left = equal
 
 
 def scenario_tail(
