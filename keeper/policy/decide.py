@@ -158,7 +158,7 @@ def _liquidations(
             ladder=params.ladder,
         )
         if decision.step is not Step.LIQUIDATE:
-            watched_only = "watched only: its venue does not let anybody liquidate it"
+            watched_only = "watched, not liquidatable"
             decisions.append(dataclasses.replace(_with(decision, watched_only), step=Step.NONE))
             continue
         verdict = judge(

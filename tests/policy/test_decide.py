@@ -100,7 +100,7 @@ def test_watched_accounts_that_are_merely_weak_are_left_alone() -> None:
     assert plan.actions == ()
     decision = next(d for d in plan.decisions if d.subject.endswith(STRANGER))
     assert decision.step is Step.NONE
-    assert "watched only" in decision.reason.text
+    assert "watched, not liquidatable" in decision.reason.text
 
 
 @pytest.mark.parametrize(
