@@ -59,7 +59,7 @@ def margin_profile(
     priced = [a for a in accounts if a.id not in valuation.unpriced]
     rows = account_rows(valuation, priced)
     held = rows[:, model.rows]
-    value_usd = rows @ valuation.unit.price_usd + _cash(valuation, priced)
+    value_usd = rows @ valuation.unit.price_usd + cash_of(valuation, priced)
     scan = scan_risk(held @ model.profits.grid) if priced else None
     greeks = _greeks(valuation, rows)
     standalone_usd = scan.standalone_usd.tolist() if scan else []
@@ -111,7 +111,8 @@ def account_rows(valuation: Valuation, accounts: Sequence[Account]) -> csr_array
     return rows
 
 
-def _cash(valuation: Valuation, accounts: Sequence[Account]) -> NDArray[np.float64]:
+def cash_of(valuation: Valuation, accounts: Sequence[Account]) -> NDArray[np.float64]:
+    """Return the dollars of `accounts`, all of them priced, shape (A,), USD."""
     cash = dict(zip(valuation.book.accounts, valuation.book.cash_usd.tolist(), strict=True))
     return np.array([cash[a.id] for a in accounts], dtype=np.float64)
 
@@ -158,7 +159,7 @@ def _transfer(
     figure = transfer_feasibility(
         account.id,
         drop=-line.move,
-        vol=params.stress_vol_factor * _vol_of(line.underlying, valuation, house),
+        vol=params.stress_vol_factor * vol_of(line.underlying, valuation, house),
         latency_s=params.latency_s,
         tolerated=params.tolerated_probability,
     )
@@ -173,7 +174,7 @@ def _transfer(
     )
 
 
-def _vol_of(underlying: str, valuation: Valuation, house: HouseParams) -> float:
+def vol_of(underlying: str, valuation: Valuation, house: HouseParams) -> float:
     """Highest option vol of the underlying, else the configured one: the barrier is a cautious figure."""
     if underlying not in valuation.columns.underlyings:
         return house.fallback_vol
