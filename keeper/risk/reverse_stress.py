@@ -82,7 +82,9 @@ def reverse_stress(buffer_usd: float, delta_usd: ArrayLike, covariances: ArrayLi
 
 
 _RAY_POINTS: Final = 65
-_BISECTIONS: Final = 60
+_ZOOM_POINTS: Final = 33
+_ZOOMS: Final = 10
+"""Each looks 32 times closer, in one batch: a revaluation of 33 shocks costs hardly more than one of one."""
 
 
 def reverse_stress_revalued(
@@ -169,12 +171,12 @@ def _first_breach(at: Buffer, ray: Floats, reach_sd: float) -> Floats | None:
         return None
     # The start is no breach, so the first breach has a healthy neighbour before it.
     healthy, breached = lengths[gone[0] - 1], lengths[gone[0]]
-    for _ in range(_BISECTIONS):
-        middle = (healthy + breached) / 2.0
-        if at((middle * ray)[None, :])[0] < 0.0:
-            breached = middle
-        else:
-            healthy = middle
+    for _ in range(_ZOOMS):
+        closer = np.linspace(healthy, breached, _ZOOM_POINTS)
+        first = int((at(closer[:, None] * ray) < 0.0).argmax())
+        if not first:
+            break
+        healthy, breached = closer[first - 1], closer[first]
     point: Floats = breached * ray
     return point
 
