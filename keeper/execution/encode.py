@@ -12,7 +12,7 @@ from keeper.model.snapshot import BlockRef, Snapshot
 from keeper.model.units import ONE, Wei
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter
-from keeper.store.intents import StoredIntent
+from keeper.store.rows import StoredIntent
 
 
 def transactions(

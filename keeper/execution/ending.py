@@ -12,7 +12,7 @@ from keeper.execution.node import NODE_TROUBLE, Node
 from keeper.model.intent import TxIntent, TxState
 from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef
-from keeper.store.intents import Attempt, StoredIntent
+from keeper.store.rows import Attempt, StoredIntent
 
 
 class Reaction(StrEnum):

@@ -27,7 +27,7 @@ from keeper.model.snapshot import Snapshot
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter
 from keeper.store.errors import StoreModeError
-from keeper.store.intents import ENDED, UNSIGNED, StoredIntent
+from keeper.store.rows import ENDED, UNSIGNED, StoredIntent
 from keeper.store.store import Store
 
 _NOT_NOW: Final = (NodeUnreachable, PinnedBlockGone, DataError)

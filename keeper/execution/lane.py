@@ -21,7 +21,7 @@ from keeper.model.intent import OPEN, TxIntent, TxState, intent_id
 from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI
-from keeper.store.intents import Attempt, StoredIntent
+from keeper.store.rows import Attempt, StoredIntent
 
 _PURSUED: Final = (TxState.SIGNED, TxState.SENT, TxState.CONFIRMED)
 _LONGEST_POLL_S: Final = 1.0

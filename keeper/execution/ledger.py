@@ -8,15 +8,24 @@ from keeper.model.canonical import plain
 from keeper.model.intent import Simulation, TxState
 from keeper.model.reads import Address
 from keeper.model.record import Record, RecordKind
-from keeper.store.intents import ENDED, Attempt, Intents, StoredIntent, Transition
+from keeper.store.intents import Intents
+from keeper.store.rows import ENDED, Attempt, StoredIntent, Transition
 from keeper.store.store import Store
 
 
 class Recorder(Protocol):
     """What execution needs of the journal. `keeper.journal.journal.Journal` is one."""
 
-    def append(self, kind: RecordKind, cycle_id: str, chain_time_s: int, body: dict[str, Any]) -> Record:
-        """Write one record; it is on disk when this returns."""
+    def append(
+        self,
+        kind: RecordKind,
+        cycle_id: str,
+        chain_time_s: int,
+        body: dict[str, Any],
+        *,
+        durable: bool = True,
+    ) -> Record:
+        """Write one record; when `durable`, it is on disk with all before it when this returns."""
         ...
 
     def last(self, kind: RecordKind) -> Record | None:
@@ -116,4 +125,11 @@ class Ledger:
             assert stored is not None
             body["intent"] = plain(stored.intent)
             body["kind"], body["subject"] = stored.kind, stored.subject
-        self._journal.append(RecordKind.TRANSITION, self._cycle_id, self._chain_time_s, body)
+        # Only what leaves must be announced on disk; the store has the other moves.
+        self._journal.append(
+            RecordKind.TRANSITION,
+            self._cycle_id,
+            self._chain_time_s,
+            body,
+            durable=transition.after is TxState.SENT,
+        )

@@ -1,6 +1,6 @@
 """What may leave, whatever the plan says."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,7 @@ from keeper.execution.errors import LimitError
 from keeper.model.units import Wei
 
 _HOUR_S: Final = 3600
-_DAY_S: Final = 86_400
+DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +34,21 @@ def check_limits(
     worst_fee: Wei,
     value: Wei,
     native: Wei,
-    spent_since: Callable[[float], Wei],
+    spent: Sequence[tuple[float, Wei]],
     now_s: float,
 ) -> None:
     """Check one transaction before it is signed.
 
-    `spent_since` gives what all others of the lane cost or may still cost since a wall-clock time. Raises
-    `LimitError` with the first limit that is exceeded.
+    `spent` is when each other transaction of the last day was signed (wall clock), and what it cost or may
+    still cost. Raises `LimitError` with the first limit that is exceeded.
     """
     _require("max_gas_wei_per_tx", worst_fee, limits.max_gas_wei_per_tx)
     for name, span_s, allowed in (
         ("max_gas_wei_per_hour", _HOUR_S, limits.max_gas_wei_per_hour),
-        ("max_gas_wei_per_day", _DAY_S, limits.max_gas_wei_per_day),
+        ("max_gas_wei_per_day", DAY_S, limits.max_gas_wei_per_day),
     ):
-        _require(name, spent_since(now_s - span_s) + worst_fee, allowed)
+        before = sum(cost for at_s, cost in spent if at_s >= now_s - span_s)
+        _require(name, before + worst_fee, allowed)
     left = native - worst_fee - value
     if left < limits.min_native:
         raise LimitError("min_native", wanted=limits.min_native + worst_fee + value, allowed=native)

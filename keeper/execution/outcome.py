@@ -2,7 +2,7 @@
 
 from keeper.model.intent import Outcome, TxState
 from keeper.model.plan import TxAction, action_id
-from keeper.store.intents import ENDED, StoredIntent
+from keeper.store.rows import ENDED, StoredIntent
 
 
 def outcome_of(stored: StoredIntent) -> Outcome:

@@ -17,14 +17,14 @@ from keeper.execution.allowlist import AllowList
 from keeper.execution.errors import BudgetError, HaltedError, LimitError
 from keeper.execution.fees import Bid, first_bid, gas_limit, price_now, replacement_bid
 from keeper.execution.ledger import Ledger
-from keeper.execution.limits import Limits, check_limits
+from keeper.execution.limits import DAY_S, Limits, check_limits
 from keeper.execution.node import Node
 from keeper.execution.signer import Signer
 from keeper.model.intent import Simulation, TxIntent
 from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
-from keeper.store.intents import Attempt, StoredIntent
+from keeper.store.rows import Attempt, StoredIntent
 
 
 class Sending:
@@ -159,13 +159,14 @@ class Sending:
         return bid
 
     def _check_limits(self, intent: TxIntent, worst_fee: Wei, value: Wei) -> None:
+        now_s = self._clock()
         check_limits(
             self._limits,
             worst_fee=worst_fee,
             value=value,
             native=self._node.native(self._signer.address),
-            spent_since=lambda since_s: self._ledger.intents.spent(self.key, since_s, besides=intent.id),
-            now_s=self._clock(),
+            spent=self._ledger.intents.costs(self.key, now_s - DAY_S, besides=intent.id),
+            now_s=now_s,
         )
 
     def _sign(

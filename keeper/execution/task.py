@@ -13,7 +13,8 @@ from keeper.model.plan import TxAction, action_id
 from keeper.model.snapshot import BlockRef, Snapshot
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter
-from keeper.store.intents import Intents, StoredIntent
+from keeper.store.intents import Intents
+from keeper.store.rows import StoredIntent
 
 _MOST_DOUBLINGS: Final = 5
 

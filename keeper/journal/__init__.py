@@ -4,12 +4,14 @@ Decisions:
 
 * JSON Lines in canonical form. An auditor needs nothing of ours to check it: each line's `hash` is the
   sha256 of the same line without `hash`, and `previous` is the hash of the line before.
-* A record is on disk before `append` returns. A last line without its newline was therefore never acted
-  upon: it is cut off at the next start, and the next record says so. Any other damage is a tripwire.
+* A record is on disk before `append` returns, and nothing is done that is not announced by then. A last
+  line without its newline was therefore never acted upon: it is cut off at the next start, and the next
+  record says so. Any other damage is a tripwire.
 * A chain of hashes cannot show that its end is missing. The last sequence number and hash are therefore
-  kept beside the journal too, in `<journal>.head`, overwritten in place after each record: it may be
-  one record behind, never ahead.
+  kept beside the journal too, in `<journal>.head`, overwritten in place once records are on disk: it may
+  be behind, never ahead.
 * A snapshot is written once and then named by its digest; the same holds for parameters.
 * The store's transitions are the truth about transactions. A crash between a move and its record leaves
-  the record out; the next start appends it, so the journal has every move once and in order.
+  the record out; the next start appends it, so the journal has every move once and in order. Moves that
+  announce nothing may therefore wait for the next record to reach the disk.
 """

@@ -72,8 +72,11 @@ class Journal:
         return cls(path, file, head_file, head, torn_bytes)
 
     def close(self) -> None:
-        """Let another process append."""
+        """Bring everything to disk, and let another process append."""
         if self._file >= 0:
+            os.fsync(self._file)
+            if self._head is not None:
+                write_head(self._head_file, self._head)
             os.close(self._head_file)
             os.close(self._file)
             self._file = self._head_file = -1
@@ -91,8 +94,19 @@ class Journal:
         """True before the first record."""
         return self._head is None
 
-    def append(self, kind: RecordKind, cycle_id: str, chain_time_s: int, body: dict[str, Any]) -> Record:
-        """Write one record; it is on disk when this returns.
+    def append(
+        self,
+        kind: RecordKind,
+        cycle_id: str,
+        chain_time_s: int,
+        body: dict[str, Any],
+        *,
+        durable: bool = True,
+    ) -> Record:
+        """Write one record; it is on disk when this returns, with all before it.
+
+        One that is not `durable` follows with the next that is. Power loss may take it until then: only what
+        is also kept elsewhere may be written so.
 
         Raises `JournalUnwritableError`; the file then ends as it did before, or refuses further records.
         Raises `ValueError` for NaN and infinities in the body.
@@ -108,9 +122,10 @@ class Journal:
             body=plain(body),
         )
         line, own_hash = to_line(record)
-        self._write(line)
+        self._write(line, durable=durable)
         self._head = Head(sequence=record.sequence, hash=own_hash)
-        write_head(self._head_file, self._head)
+        if durable:
+            write_head(self._head_file, self._head)
         return record
 
     def opened(self, mode: str, version: str) -> Record:
@@ -161,13 +176,14 @@ class Journal:
                     return record
         return None
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes, *, durable: bool) -> None:
         end = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, line)
             while written < len(line):
                 written += os.write(self._file, line[written:])
-            os.fsync(self._file)
+            if durable:
+                os.fsync(self._file)
         except OSError as error:
             try:
                 os.ftruncate(self._file, end)
@@ -225,6 +241,7 @@ def _check_end(path: Path, file: int) -> Head | None:
                 path, record.sequence + 1, f"records up to {kept.sequence} are missing at the end"
             )
         behind = record.sequence - kept.sequence
+        # Of a head further behind, the links between are for `verify` to follow.
         joined = {0: own_hash, 1: record.previous}.get(behind, kept.hash)
         if joined != kept.hash:
             raise JournalDamagedError(path, kept.sequence, "it is not the record that was written")

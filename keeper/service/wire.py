@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import structlog
 from keeper import __version__
 from keeper.chain.client import ChainClient
 from keeper.chain.errors import NodeUnreachable
+from keeper.chain.heads import HeadWatch, watching
 from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable, Mode
 from keeper.execution.crash import CRASH_AT, crash_point
@@ -232,7 +234,6 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
         store = stack.enter_context(Store.open(settings.store.path, mode, crash_at=_crash_at()))
         journal = stack.enter_context(Journal.open(settings.journal.path))
         connected = stack.enter_context(clients(settings, _reach))
-        watching = stack.enter_context(clients(settings, client_of))
         _require_code(settings, connected)
         journal.opened(mode, __version__)
         observer = observer_of(settings, connected, sender=sender, load=store.found, save=store.save_found)
@@ -255,8 +256,7 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
             recorder=recorder,
             schedule=Schedule(
                 interval_s=settings.cycle.interval_s,
-                poll_s=settings.cycle.poll_s if settings.cycle.on_new_head else None,
-                heads=lambda: {chain_id: head.hash for chain_id, head in heads_of(watching).items()},
+                heads=partial(_watching, settings) if settings.cycle.on_new_head else None,
             ),
             stop=stop,
         )
@@ -274,10 +274,41 @@ def heads_of(connected: Mapping[int, ChainClient]) -> dict[int, BlockRef]:
     return heads
 
 
+@contextlib.contextmanager
+def _watching(settings: Settings, due: Callable[[], None]) -> Iterator[None]:
+    """Ask for a cycle at every new head of a chain."""
+
+    def told(chain_id: int, block_hash: str) -> None:
+        log.debug("new head", chain_id=chain_id, hash=block_hash)
+        due()
+
+    with clients(settings, client_of) as polled:
+        watches = [
+            HeadWatch(
+                polled[table.chain_id],
+                ws_endpoints=table.ws_endpoints,
+                poll_s=settings.cycle.poll_s,
+                silent_s=table.ws_silent_s,
+                told=told,
+            )
+            for table in settings.chains.values()
+        ]
+        with watching(watches):
+            yield
+
+
 class _Forgotten:
     """A journal of a rehearsal: nothing is kept."""
 
-    def append(self, kind: RecordKind, cycle_id: str, chain_time_s: int, body: dict[str, Any]) -> Record:
+    def append(
+        self,
+        kind: RecordKind,
+        cycle_id: str,
+        chain_time_s: int,
+        body: dict[str, Any],
+        *,
+        durable: bool = True,
+    ) -> Record:
         return Record(
             sequence=0, previous="", cycle_id=cycle_id, kind=kind, chain_time_s=chain_time_s, body=body
         )

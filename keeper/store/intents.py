@@ -1,113 +1,18 @@
-"""The outbox's rows: every move is one transaction, checked against the table of moves."""
+"""The outbox: every move is one transaction, checked against the table of moves."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Row,
-    Select,
-    and_,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Select
 
-from keeper.model.intent import MOVES, OPEN, Simulation, TxIntent, TxState
+from keeper.model.intent import MOVES, OPEN, Simulation, TxState
 from keeper.model.reads import Address
 from keeper.model.units import Wei
-from keeper.store import tables
-from keeper.store.engine import reading, writing
+from keeper.store import statements
+from keeper.store.database import Database
 from keeper.store.errors import IllegalMoveError
-
-UNSIGNED: Final = frozenset({TxState.PLANNED, TxState.SIMULATED})
-"""States that nobody but the process which planned the intent carries on."""
-
-ENDED: Final = frozenset({TxState.CONFIRMED, TxState.FINALIZED, TxState.DROPPED})
-"""States in which the decision has its outcome."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredIntent:
-    """An intent, whose it is, and how far it got."""
-
-    intent: TxIntent
-    episode: int
-    sequence: int
-    kind: str
-    """Kind of the action, or `lane` for a transaction that fills a nonce."""
-
-    subject: str
-    state: TxState = TxState.PLANNED
-    reason: str = ""
-    nonce: int | None = None
-    tx_hash: str | None = None
-    """The version that landed; before that, the newest one signed."""
-
-    block_number: int | None = None
-    """Block of the receipt; of a drop, the head at which it was decided."""
-
-    block_hash: str | None = None
-    block_time_s: int | None = None
-    success: bool | None = None
-    gas_used: int | None = None
-    fee: Wei | None = None
-    simulation: Simulation | None = None
-    changed_at_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One signed version of an intent's transaction. Any of them may land, at most one will."""
-
-    intent_id: str
-    number: int
-    nonce: int
-    cancels: bool
-    """A transfer of nothing to ourselves, which only uses up the nonce."""
-
-    tx_hash: str
-    raw: bytes
-    gas: int
-    fee_per_gas: Wei
-    """Fee cap, or the gas price of a legacy transaction."""
-
-    priority_per_gas: Wei | None
-    """None for a legacy transaction."""
-
-    signed_at_block: int
-    signed_at_s: float = 0.0
-
-    @property
-    def worst_fee(self) -> Wei:
-        """Most that this version can cost."""
-        return Wei(self.gas * self.fee_per_gas)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One move, as it was written."""
-
-    id: int
-    """1, 2, 3 ... over all intents."""
-
-    intent_id: str
-    before: TxState | None
-    """None when the intent was planned."""
-
-    after: TxState
-    reason: str
-    tx_hash: str | None
-    block_number: int | None
-    at_s: float
-    """Wall clock."""
+from keeper.store.rows import Attempt, StoredIntent, Transition, columns_of, stored_of, transition_of
 
 
 class Intents:
@@ -115,13 +20,11 @@ class Intents:
 
     def __init__(
         self,
-        engine: Engine,
-        path: Path,
+        database: Database,
         clock: Callable[[], float],
         crash_at: Callable[[str], None],
     ) -> None:
-        self._engine = engine
-        self._path = path
+        self._database = database
         self._clock = clock
         self._crash_at = crash_at
 
@@ -131,8 +34,8 @@ class Intents:
         """Write new intents in state PLANNED, all or none."""
         at_s = self._clock()
         self._crash_at("planned.before")
-        with writing(self._engine, self._path) as connection:
-            connection.execute(insert(tables.intents), [_columns(p, at_s) for p in planned])
+        with self._database.writing() as connection:
+            connection.execute(statements.ADD_INTENTS, [columns_of(p, at_s) for p in planned])
             done = tuple(
                 self._note(connection, p.intent.id, None, TxState.PLANNED, p.reason, {}, at_s)
                 for p in planned
@@ -147,7 +50,7 @@ class Intents:
         Raises `IllegalMoveError` for a move that is not in the table of moves.
         """
         self._crash_at(f"{to.value}.before")
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             done = self._move(connection, intent_id, to, reason, changes)
             self._crash_at(f"{to.value}.written")
         self._crash_at(f"{to.value}.after")
@@ -163,10 +66,9 @@ class Intents:
         was, so no nonce is ever assigned without bytes that use it.
         """
         self._crash_at("signed.before")
-        with writing(self._engine, self._path) as connection:
-            not_dropped = tables.intents.c.state != TxState.DROPPED.value
-            used = connection.execute(_highest_nonce(lane, not_dropped))
-            attempt = make(max(at_least, 1 + used.scalar_one()))
+        with self._database.writing() as connection:
+            used = connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one()
+            attempt = make(max(at_least, 1 + used))
             done = self._sign(connection, intent_id, attempt, "")
             self._crash_at("signed.written")
         self._crash_at("signed.after")
@@ -178,7 +80,7 @@ class Intents:
         Raises `IllegalMoveError` unless the intent is SENT.
         """
         self._crash_at("signed.before")
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             done = self._sign(connection, intent_id, attempt, reason)
             self._crash_at("signed.written")
         self._crash_at("signed.after")
@@ -190,20 +92,15 @@ class Intents:
         """Plan and sign an intent at a nonce below the lane's next one that nobody uses any more."""
         at_s = self._clock()
         attempt = make(nonce)
+        identity, reason = planned.intent.id, planned.reason
+        simulated = {"simulation": dataclasses.asdict(simulation)}
         self._crash_at("signed.before")
-        with writing(self._engine, self._path) as connection:
-            connection.execute(insert(tables.intents), [_columns(planned, at_s)])
-            identity = planned.intent.id
+        with self._database.writing() as connection:
+            connection.execute(statements.ADD_INTENTS, [columns_of(planned, at_s)])
             done = (
-                self._note(connection, identity, None, TxState.PLANNED, planned.reason, {}, at_s),
-                self._move(
-                    connection,
-                    identity,
-                    TxState.SIMULATED,
-                    planned.reason,
-                    {"simulation": dataclasses.asdict(simulation)},
-                ),
-                self._sign(connection, identity, attempt, planned.reason),
+                self._note(connection, identity, None, TxState.PLANNED, reason, {}, at_s),
+                self._move(connection, identity, TxState.SIMULATED, reason, simulated),
+                self._sign(connection, identity, attempt, reason),
             )
             self._crash_at("signed.written")
         self._crash_at("signed.after")
@@ -211,25 +108,25 @@ class Intents:
 
     def _sign(self, connection: Connection, intent_id: str, attempt: Attempt, reason: str) -> Transition:
         row = {**dataclasses.asdict(attempt), "signed_at_s": self._clock()}
-        connection.execute(insert(tables.attempts), [row])
+        connection.execute(statements.ADD_ATTEMPT, row)
         changes = {"nonce": attempt.nonce, "tx_hash": attempt.tx_hash}
         return self._move(connection, intent_id, TxState.SIGNED, reason, changes)
 
     def _move(
-        self, connection: Connection, intent_id: str, to: TxState, reason: str, changes: dict[str, Any]
+        self,
+        connection: Connection,
+        intent_id: str,
+        to: TxState,
+        reason: str,
+        changes: Mapping[str, Any],
     ) -> Transition:
-        found = connection.execute(
-            select(tables.intents.c.state).where(tables.intents.c.id == intent_id)
-        ).scalar()
+        found = connection.execute(statements.STATE, {"id": intent_id}).scalar()
         before = None if found is None else TxState(found)
         if before is None or to not in MOVES[before]:
             raise IllegalMoveError(intent_id, found=before, wanted=to)
         at_s = self._clock()
-        connection.execute(
-            update(tables.intents)
-            .where(tables.intents.c.id == intent_id)
-            .values(state=to.value, reason=reason, changed_at_s=at_s, **changes)
-        )
+        row = {"state": to.value, "reason": reason, "changed_at_s": at_s, **changes}
+        connection.execute(statements.CHANGE, {"intent": intent_id, **row})
         return self._note(connection, intent_id, before, to, reason, changes, at_s)
 
     def _note(
@@ -239,7 +136,7 @@ class Intents:
         before: TxState | None,
         after: TxState,
         reason: str,
-        changes: dict[str, Any],
+        changes: Mapping[str, Any],
         at_s: float,
     ) -> Transition:
         row = {
@@ -251,214 +148,104 @@ class Intents:
             "block_number": changes.get("block_number"),
             "at_s": at_s,
         }
-        inserted = connection.execute(insert(tables.transitions), row).inserted_primary_key
+        inserted = connection.execute(statements.ADD_TRANSITION, row).inserted_primary_key
         assert inserted is not None
-        return _transition({**row, "id": inserted[0]})
+        return transition_of({**row, "id": inserted[0]})
 
     # Reads
 
     def get(self, intent_id: str) -> StoredIntent | None:
         """Return an intent; None when it was never planned."""
-        rows = self._select(tables.intents.c.id == intent_id)
-        return rows[0] if rows else None
+        found = self._intents(statements.INTENT, {"id": intent_id})
+        return found[0] if found else None
 
     def attempts(self, intent_id: str) -> tuple[Attempt, ...]:
         """Return the signed versions of an intent, oldest first."""
-        query = (
-            select(tables.attempts)
-            .where(tables.attempts.c.intent_id == intent_id)
-            .order_by(tables.attempts.c.number)
-        )
-        with reading(self._engine, self._path) as connection:
-            return tuple(Attempt(**row._mapping) for row in connection.execute(query))
+        with self._database.reading() as connection:
+            rows = connection.execute(statements.ATTEMPTS, {"id": intent_id})
+            return tuple(Attempt(**row._mapping) for row in rows)
 
     def within(
-        self,
-        states: Collection[TxState],
-        *,
-        lane: tuple[int, Address] | None = None,
-        action_id: str | None = None,
-        topic: tuple[str, str] | None = None,
+        self, states: Collection[TxState], *, lane: tuple[int, Address] | None = None
     ) -> tuple[StoredIntent, ...]:
-        """Return the intents in any of `states`: unsigned ones first as planned, then by nonce.
-
-        `topic` is (kind, subject) of the action; `lane` is (chain id, signer).
-        """
-        table = tables.intents.c
-        conditions: list[ColumnElement[bool]] = [table.state.in_([state.value for state in states])]
-        if lane is not None:
-            conditions += [table.chain_id == lane[0], table.sender == lane[1]]
-        if action_id is not None:
-            conditions.append(table.action_id == action_id)
-        if topic is not None:
-            conditions += [table.kind == topic[0], table.subject == topic[1]]
-        return self._select(and_(*conditions))
+        """Return the intents in any of `states`, of one (chain id, signer) or of all, in order of nonces."""
+        named = {"states": sorted(state.value for state in states)}
+        if lane is None:
+            return self._intents(statements.IN_STATES, named)
+        return self._intents(statements.IN_STATES_OF_LANE, named | _named(lane))
 
     def open_like(self, action_id: str, topic: tuple[str, str]) -> StoredIntent | None:
-        """Return an intent of this action, or of the same kind and subject, that may still land."""
-        table = tables.intents.c
-        same = or_(table.action_id == action_id, and_(table.kind == topic[0], table.subject == topic[1]))
-        rows = self._select(and_(same, table.state.in_([state.value for state in OPEN])))
-        return rows[0] if rows else None
+        """Return an intent of this action, or of the same (kind, subject), that may still land."""
+        named = {"action": action_id, "kind": topic[0], "subject": topic[1]}
+        found = self._intents(statements.OPEN_LIKE, named)
+        return found[0] if found else None
 
     def ended(self, action_id: str) -> int:
         """Count the intents of an action that have their outcome: the action's next episode."""
-        table = tables.intents.c
-        query = (
-            select(func.count())
-            .select_from(tables.intents)
-            .where(and_(table.action_id == action_id, table.state.in_([state.value for state in ENDED])))
-        )
-        with reading(self._engine, self._path) as connection:
-            return int(connection.execute(query).scalar_one())
+        with self._database.reading() as connection:
+            return int(connection.execute(statements.ENDED_OF_ACTION, {"action": action_id}).scalar_one())
 
     def settled(self, topic: tuple[str, str], limit: int = 10) -> tuple[StoredIntent, ...]:
         """Return the last signed intents of (kind, subject) that have ended, highest block first."""
-        table = tables.intents.c
-        query = (
-            select(tables.intents)
-            .where(
-                and_(
-                    table.kind == topic[0],
-                    table.subject == topic[1],
-                    table.nonce.is_not(None),
-                    table.state.in_([state.value for state in ENDED]),
-                )
-            )
-            .order_by(table.block_number.desc(), table.nonce.desc())
-            .limit(limit)
-        )
-        with reading(self._engine, self._path) as connection:
-            return tuple(_stored(row) for row in connection.execute(query))
+        named = {"kind": topic[0], "subject": topic[1], "limit": limit}
+        return self._intents(statements.SETTLED_OF_TOPIC, named)
 
     def dropped_since(self, lane: tuple[int, Address], block_number: int) -> tuple[StoredIntent, ...]:
         """Return signed intents of a lane that were given up at or after a block."""
-        table = tables.intents.c
-        return self._select(
-            and_(
-                table.chain_id == lane[0],
-                table.sender == lane[1],
-                table.state == TxState.DROPPED.value,
-                table.nonce.is_not(None),
-                table.block_number >= block_number,
-            )
-        )
+        return self._intents(statements.DROPPED_SINCE, _named(lane) | {"block": block_number})
 
-    def spent(self, lane: tuple[int, Address], since_s: float, *, besides: str = "") -> Wei:
-        """Return what the lane's transactions signed since then cost, or may still cost, in wei.
+    def costs(
+        self, lane: tuple[int, Address], since_s: float, *, besides: str = ""
+    ) -> tuple[tuple[float, Wei], ...]:
+        """Return when each transaction of the lane was signed, and what it cost or may still cost, in wei.
 
-        One that can still land is counted at the dearest of its versions. The intent `besides` is left out.
+        One that can still land counts at the dearest of its versions and as signed just now, whenever it
+        was. Others count when signed at or after `since_s`. The intent `besides` is left out.
         """
-        intents, attempts = tables.intents.c, tables.attempts.c
-        query = (
-            select(intents.id, intents.state, intents.fee, attempts.gas, attempts.fee_per_gas)
-            .join(tables.attempts, attempts.intent_id == intents.id)
-            .where(
-                and_(
-                    intents.chain_id == lane[0],
-                    intents.sender == lane[1],
-                    intents.id != besides,
-                    attempts.signed_at_s >= since_s,
-                )
-            )
-        )
-        costs: dict[str, int] = {}
-        with reading(self._engine, self._path) as connection:
-            for identity, state, fee, gas, fee_per_gas in connection.execute(query):
-                if TxState(state) in OPEN:
-                    costs[identity] = max(costs.get(identity, 0), gas * fee_per_gas)
+        named = _named(lane) | {"besides": besides, "since": since_s}
+        costs: dict[str, tuple[float, int]] = {}
+        with self._database.reading() as connection:
+            for identity, state, fee, gas, fee_per_gas, at_s in connection.execute(statements.COSTS, named):
+                if state in OPEN:
+                    _, dearest = costs.get(identity, (0.0, 0))
+                    costs[identity] = (float("inf"), max(dearest, gas * fee_per_gas))
                 else:
-                    costs[identity] = fee or 0
-        return Wei(sum(costs.values()))
+                    costs[identity] = (at_s, fee or 0)
+        return tuple((at_s, Wei(cost)) for at_s, cost in costs.values())
 
     def next_nonce(self, lane: tuple[int, Address]) -> int:
         """Return the nonce after the last one that a transaction of ours uses; 0 for a lane never used."""
-        not_dropped = tables.intents.c.state != TxState.DROPPED.value
-        with reading(self._engine, self._path) as connection:
-            return 1 + int(connection.execute(_highest_nonce(lane, not_dropped)).scalar_one())
+        with self._database.reading() as connection:
+            return 1 + int(connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one())
 
     def final_nonce(self, lane: tuple[int, Address]) -> int:
         """Return the highest nonce whose transaction is final; -1 while there is none."""
-        final = tables.intents.c.state == TxState.FINALIZED.value
-        with reading(self._engine, self._path) as connection:
-            return int(connection.execute(_highest_nonce(lane, final)).scalar_one())
+        with self._database.reading() as connection:
+            return int(connection.execute(statements.FINAL_NONCE, _named(lane)).scalar_one())
 
     def lanes(self) -> tuple[tuple[int, Address], ...]:
         """Return every (chain id, signer) with a transaction that may still land, sorted."""
-        table = tables.intents.c
-        query = (
-            select(table.chain_id, table.sender)
-            .where(table.state.in_([state.value for state in OPEN]))
-            .distinct()
-            .order_by(table.chain_id, table.sender)
-        )
-        with reading(self._engine, self._path) as connection:
-            return tuple((int(chain), Address(signer)) for chain, signer in connection.execute(query))
+        with self._database.reading() as connection:
+            rows = connection.execute(statements.OPEN_LANES)
+            return tuple((int(chain), Address(signer)) for chain, signer in rows)
 
     def counts(self) -> dict[TxState, int]:
         """Count the intents by state; every state has an entry."""
-        query = select(tables.intents.c.state, func.count()).group_by(tables.intents.c.state)
-        with reading(self._engine, self._path) as connection:
-            found = {TxState(state): int(count) for state, count in connection.execute(query)}
+        with self._database.reading() as connection:
+            found = {TxState(state): int(count) for state, count in connection.execute(statements.COUNTS)}
         return {state: found.get(state, 0) for state in TxState}
 
     def transitions(self, *, after: int = 0, intent_id: str | None = None) -> tuple[Transition, ...]:
-        """Return the moves with an id above `after`, in order."""
-        table = tables.transitions.c
-        condition = table.id > after
-        if intent_id is not None:
-            condition = and_(condition, table.intent_id == intent_id)
-        query = select(tables.transitions).where(condition).order_by(table.id)
-        with reading(self._engine, self._path) as connection:
-            return tuple(_transition(dict(row._mapping)) for row in connection.execute(query))
+        """Return the moves with an id above `after`, of one intent or of all, in order."""
+        query = statements.TRANSITIONS if intent_id is None else statements.TRANSITIONS_OF_INTENT
+        named = {"after": after} if intent_id is None else {"after": after, "intent": intent_id}
+        with self._database.reading() as connection:
+            return tuple(transition_of(row._mapping) for row in connection.execute(query, named))
 
-    def _select(self, condition: Any) -> tuple[StoredIntent, ...]:
-        table = tables.intents.c
-        query = (
-            select(tables.intents)
-            .where(condition)
-            .order_by(table.chain_id, table.nonce, table.planned_at_s, table.episode, table.sequence)
-        )
-        with reading(self._engine, self._path) as connection:
-            return tuple(_stored(row) for row in connection.execute(query))
+    def _intents(self, query: Select[Any], named: Mapping[str, Any]) -> tuple[StoredIntent, ...]:
+        with self._database.reading() as connection:
+            return tuple(stored_of(row._mapping) for row in connection.execute(query, named))
 
 
-_INTENT_FIELDS: Final = tuple(f.name for f in dataclasses.fields(TxIntent))
-_STORED_FIELDS: Final = tuple(f.name for f in dataclasses.fields(StoredIntent) if f.name != "intent")
-
-
-def _columns(planned: StoredIntent, at_s: float) -> dict[str, Any]:
-    row = {name: getattr(planned.intent, name) for name in _INTENT_FIELDS}
-    return row | {
-        "episode": planned.episode,
-        "sequence": planned.sequence,
-        "kind": planned.kind,
-        "subject": planned.subject,
-        "state": TxState.PLANNED.value,
-        "reason": planned.reason,
-        "planned_at_s": at_s,
-        "changed_at_s": at_s,
-    }
-
-
-def _stored(row: Row[Any]) -> StoredIntent:
-    columns = dict(row._mapping)
-    fields: dict[str, Any] = {name: columns[name] for name in _STORED_FIELDS}
-    fields["state"] = TxState(fields["state"])
-    if fields["simulation"] is not None:
-        fields["simulation"] = Simulation(**fields["simulation"])
-    return StoredIntent(intent=TxIntent(**{name: columns[name] for name in _INTENT_FIELDS}), **fields)
-
-
-def _transition(row: dict[str, Any]) -> Transition:
-    before = row["before"]
-    return Transition(
-        **{**row, "before": None if before is None else TxState(before), "after": TxState(row["after"])}
-    )
-
-
-def _highest_nonce(lane: tuple[int, Address], condition: ColumnElement[bool]) -> Select[int]:
-    table = tables.intents.c
-    return select(func.coalesce(func.max(table.nonce), -1)).where(
-        and_(table.chain_id == lane[0], table.sender == lane[1], condition)
-    )
+def _named(lane: tuple[int, Address]) -> dict[str, Any]:
+    return {"chain": lane[0], "signer": lane[1]}

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
-from keeper.store.engine import reading, writing
+from keeper.store.database import Database
 from keeper.store.errors import StoreNewerError, StoreOlderError, StoreUnreadableError
 
 SCHEMA: Final = "v0001"
@@ -14,17 +14,17 @@ SCHEMA: Final = "v0001"
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
-def upgrade(engine: Engine, path: Path) -> None:
+def upgrade(database: Database) -> None:
     """Create the tables, or bring them to `SCHEMA`, in one transaction.
 
     Raises `StoreNewerError` for a revision that this program does not know, and `StoreUnreadableError`
     for a database that is not ours.
     """
-    with writing(engine, path) as connection:
-        found = revision(connection, path)
+    with database.writing() as connection:
+        found = revision(connection, database.path)
         if found == SCHEMA:
             return
-        _refuse_newer(found, path)
+        _refuse_newer(found, database.path)
         # Imported where it is needed: a store that is up to date opens without it.
         from alembic import command
         from alembic.config import Config
@@ -36,17 +36,17 @@ def upgrade(engine: Engine, path: Path) -> None:
         command.upgrade(config, "head")
 
 
-def require_current(engine: Engine, path: Path) -> None:
+def require_current(database: Database) -> None:
     """Check the revision without changing anything.
 
     Raises `StoreNewerError`, `StoreOlderError`, `StoreUnreadableError`.
     """
-    with reading(engine, path) as connection:
-        found = revision(connection, path)
+    with database.reading() as connection:
+        found = revision(connection, database.path)
         if found == SCHEMA:
             return
-        _refuse_newer(found, path)
-        raise StoreOlderError(path, found=found or "none", known=SCHEMA)
+        _refuse_newer(found, database.path)
+        raise StoreOlderError(database.path, found=found or "none", known=SCHEMA)
 
 
 def revision(connection: Connection, path: Path) -> str | None:

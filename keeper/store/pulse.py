@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, insert, select
+from sqlalchemy import Connection, Table, delete, insert, select
 
 from keeper.model.snapshot import Gap
 from keeper.store import tables
-from keeper.store.engine import reading, writing
+from keeper.store.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +67,12 @@ class Beat:
 class Pulse:
     """Writes and reads the heartbeat."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def beat(self, beat: Beat) -> None:
         """Replace the heartbeat. A failed cycle keeps what is known of chains and profiles."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             good_s = connection.execute(select(tables.cycles.c.last_good_at_s)).scalar()
             connection.execute(delete(tables.cycles))
             row = {
@@ -96,7 +94,7 @@ class Pulse:
 
     def last(self) -> Beat | None:
         """Return the heartbeat; None before the first cycle has ended."""
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading(at_once=True) as connection:
             row = connection.execute(select(tables.cycles)).first()
             if row is None:
                 return None

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import insert, select, update
 
 from keeper.protocols.adapter import Found
 from keeper.store import tables
-from keeper.store.engine import BUSY_S, connect, reading, use_wal, writing
+from keeper.store.database import BUSY_S, Database
 from keeper.store.errors import StoreMissingError, StoreModeError, StoreUnreadableError
 from keeper.store.intents import Intents
 from keeper.store.migrate import require_current, upgrade
@@ -43,20 +43,19 @@ class Store:
 
     def __init__(
         self,
-        engine: Engine,
-        path: Path,
+        database: Database,
         owner: Owner | None,
         *,
         clock: Callable[[], float],
         crash_at: Callable[[str], None],
     ) -> None:
-        self.path = path
+        self.path = database.path
         self.crash_at = crash_at
-        self._engine = engine
+        self._database = database
         self._owner = owner
         self._clock = clock
-        self.intents = Intents(engine, path, clock, crash_at)
-        self.pulse = Pulse(engine, path)
+        self.intents = Intents(database, clock, crash_at)
+        self.pulse = Pulse(database)
 
     @classmethod
     def open(
@@ -79,14 +78,14 @@ class Store:
         if not path.parent.is_dir():
             raise StoreUnreadableError(path, f"the folder {path.parent} does not exist")
         owner = Owner(path)
-        engine = connect(path, busy_s=busy_s)
+        database = Database(path, busy_s=busy_s)
         try:
-            upgrade(engine, path)
-            use_wal(engine, path)
-            store = cls(engine, path, owner, clock=clock, crash_at=crash_at)
+            upgrade(database)
+            database.use_wal()
+            store = cls(database, owner, clock=clock, crash_at=crash_at)
             store._claim(mode)
         except BaseException:
-            engine.dispose()
+            database.close()
             owner.release()
             raise
         return store
@@ -101,17 +100,17 @@ class Store:
             raise StoreMissingError(path)
         if not os.access(path, os.R_OK):
             raise StoreUnreadableError(path, "permission denied")
-        engine = connect(path)
+        database = Database(path)
         try:
-            require_current(engine, path)
+            require_current(database)
         except BaseException:
-            engine.dispose()
+            database.close()
             raise
-        return cls(engine, path, None, clock=clock, crash_at=_go_on)
+        return cls(database, None, clock=clock, crash_at=_go_on)
 
     def close(self) -> None:
         """Close the connections and give up ownership."""
-        self._engine.dispose()
+        self._database.close()
         if self._owner is not None:
             self._owner.release()
             self._owner = None
@@ -127,20 +126,20 @@ class Store:
     @property
     def mode(self) -> Mode:
         """The mode that the store was made in."""
-        with reading(self._engine, self.path) as connection:
+        with self._database.reading() as connection:
             found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "mode"))
             return "live" if found.scalar() == "live" else "dry-run"
 
     def halt(self, reason: str, by: str) -> None:
         """Stop all sending, from any process. An earlier halt keeps its reason."""
-        with writing(self._engine, self.path) as connection:
+        with self._database.writing() as connection:
             if connection.execute(_STANDING_HALT).first() is None:
                 row = {"reason": reason, "by": by, "at_s": self._clock()}
                 connection.execute(insert(tables.halts), [row])
 
     def resume(self, by: str) -> Halt | None:
         """Allow sending again. Returns the halt that this ends; None when there was none."""
-        with writing(self._engine, self.path) as connection:
+        with self._database.writing() as connection:
             found = connection.execute(_STANDING_HALT).first()
             connection.execute(
                 update(tables.halts)
@@ -151,21 +150,21 @@ class Store:
 
     def halted(self) -> Halt | None:
         """Return the standing halt; None when sending is allowed."""
-        with reading(self._engine, self.path) as connection:
+        with self._database.reading() as connection:
             found = connection.execute(_STANDING_HALT).first()
         return None if found is None else Halt(reason=found.reason, by=found.by, at_s=found.at_s)
 
     def found(self, venue: str) -> Found:
         """Return the accounts of a venue found so far; nothing for a venue never read."""
         query = select(tables.found).where(tables.found.c.venue == venue)
-        with reading(self._engine, self.path) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(query).first()
         return Found() if row is None else Found(keys=tuple(row._mapping["keys"]), next_block=row.next_block)
 
     def save_found(self, venue: str, found: Found) -> None:
         """Remember the accounts of a venue."""
         row = {"keys": list(found.keys), "next_block": found.next_block}
-        with writing(self._engine, self.path) as connection:
+        with self._database.writing() as connection:
             changed = connection.execute(
                 update(tables.found).where(tables.found.c.venue == venue).values(**row)
             )
@@ -173,7 +172,7 @@ class Store:
                 connection.execute(insert(tables.found), [{"venue": venue, **row}])
 
     def _claim(self, mode: Mode) -> None:
-        with writing(self._engine, self.path) as connection:
+        with self._database.writing() as connection:
             found = connection.execute(
                 select(tables.meta.c.value).where(tables.meta.c.key == "mode")
             ).scalar()

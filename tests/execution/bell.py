@@ -81,11 +81,11 @@ class Bell:
         return None
 
 
-def bell_venue(chain_id: int) -> Venue:
+def bell_venue(chain_id: int, *, bell: Address = BELL) -> Venue:
     return Venue(
         protocol="bell",
         chain_id=chain_id,
-        contracts=(("Bell", BELL), ("Spender", SPENDER)),
+        contracts=(("Bell", bell), ("Spender", SPENDER)),
         from_block=0,
     )
 

@@ -10,7 +10,7 @@ from keeper.execution.limits import Limits, Pace
 from keeper.journal.journal import Journal
 from keeper.model.intent import Outcome, TxState
 from keeper.model.units import Wei
-from keeper.store.intents import StoredIntent
+from keeper.store.rows import StoredIntent
 from keeper.store.store import Mode, Store
 from tests.execution.bell import BELL, Bell, bell_venue, call_of, plan_of, seen
 from tests.execution.simulated_chain import SIGNER, Clock, PlainSigner, SimulatedChain
@@ -29,6 +29,24 @@ FINAL_AFTER: Final = 6
 
 def never(_boundary: str) -> None:
     """Crash nowhere."""
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+def killed_at(boundary: str, times: int = 1) -> Callable[[str], None]:
+    """End the keeper when it reaches a boundary for the n-th time."""
+    left = times
+
+    def crash_at(reached: str) -> None:
+        nonlocal left
+        if reached == boundary:
+            left -= 1
+            if left == 0:
+                raise Killed(boundary)
+
+    return crash_at
 
 
 class Rig:

@@ -95,7 +95,7 @@ def test_limits_bind_exactly(worst: Wei, value: Wei, native: Wei, hour: Wei, day
             for name, broken in (
                 ("max_gas_wei_per_tx", worst > 300_000),
                 ("max_gas_wei_per_hour", hour + worst > 500_000),
-                ("max_gas_wei_per_day", day + worst > 900_000),
+                ("max_gas_wei_per_day", hour + day + worst > 900_000),
                 ("min_native", native - worst - value < 1000),
             )
             if broken
@@ -110,7 +110,7 @@ def test_limits_bind_exactly(worst: Wei, value: Wei, native: Wei, hour: Wei, day
             worst_fee=worst,
             value=value,
             native=native,
-            spent_since=lambda since_s: hour if since_s == now_s - 3600 else day,
+            spent=((now_s - 3600, hour), (now_s - 3601, day), (now_s - 86_400, Wei(0))),
             now_s=now_s,
         )
     except LimitError as error:

@@ -31,7 +31,7 @@ from keeper.model.intent import TxState
 from keeper.model.reads import Address
 from keeper.model.record import RecordKind
 from keeper.model.units import Wei
-from keeper.store.intents import ENDED
+from keeper.store.rows import ENDED
 from keeper.store.store import Store
 from tests.execution.bell import BELL, RUNTIME, TWO_STEPS, Bell, bell_venue, plan_of, seen
 from tests.execution.rig import LIMITS, never

@@ -12,6 +12,7 @@ from keeper.execution.errors import (
     DroppedLandedError,
     HaltedError,
     LaneGapError,
+    NotAllowedError,
     OtherSignerError,
     SignerMismatchError,
 )
@@ -21,12 +22,13 @@ from keeper.journal.journal import Journal, read
 from keeper.journal.verify import verify
 from keeper.model.intent import TxState
 from keeper.model.plan import Plan, action_id
+from keeper.model.reads import Address
 from keeper.model.record import RecordKind
 from keeper.model.units import Wei
 from keeper.store.errors import StoreModeError
 from keeper.store.store import Store
-from tests.execution.bell import BELL, TWO_STEPS, UNWILLING, decision, hedging, seen
-from tests.execution.rig import FINAL_AFTER, LIMITS, Rig
+from tests.execution.bell import BELL, TWO_STEPS, UNWILLING, Bell, bell_venue, decision, hedging, seen
+from tests.execution.rig import FINAL_AFTER, LIMITS, Killed, Rig, killed_at, never
 from tests.execution.simulated_chain import GWEI, SIGNER, Clock, PlainSigner, SimulatedChain
 
 
@@ -286,6 +288,51 @@ def test_what_is_not_mined_in_time_is_cancelled_by_a_transfer_to_ourselves(
     (again,) = rig.cycle([1])
     assert again.success is True
     assert effects(chain) == [1]
+
+
+def test_what_a_crash_kept_from_leaving_in_time_never_leaves(rig: Rig, chain: SimulatedChain) -> None:
+    rig.crash_at = killed_at("sent.before")
+    with pytest.raises(Killed):
+        rig.cycle([1])
+    rig.crash_at = never
+    assert rig.only().state is TxState.SIGNED
+    chain.mine(LIMITS.valid_blocks + 1)
+    rig.restart()
+    rig.cycle()
+    assert [(tx["to"], tx["nonce"]) for tx in chain.broadcasts] == [(SIGNER, 0)]
+    assert rig.only().state is TxState.DROPPED
+    (again,) = rig.cycle([1])
+    assert again.success is True
+    assert effects(chain) == [1]
+
+
+def test_a_decision_from_too_old_a_block_is_dropped_unsigned(rig: Rig, chain: SimulatedChain) -> None:
+    old = chain.pin()
+    chain.mine(LIMITS.valid_blocks + 1)
+    chain.pin = lambda: old  # type: ignore[method-assign]
+    (outcome,) = rig.cycle([1])
+    assert outcome.state is TxState.DROPPED
+    assert outcome.reason == f"out of date since block {LIMITS.valid_blocks}"
+    assert chain.broadcasts == []
+
+
+def test_a_call_that_the_adapter_does_not_declare_is_not_sent(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = bell_venue(chain.chain_id, bell=Address("0xbAd0000000000000000000000000000000000001"))
+    monkeypatch.setitem(rig.executor._venues, elsewhere.id, (elsewhere, Bell()))
+    (outcome,) = rig.cycle([1])
+    assert "is not on the allow-list" in outcome.reason
+    assert outcome.intent_id == ""
+    assert chain.broadcasts == []
+
+
+def test_the_lane_itself_sends_nothing_that_is_not_allowed(rig: Rig, chain: SimulatedChain) -> None:
+    rig.cycle([1])
+    intent = replace(rig.only().intent, to=Address("0xbAd0000000000000000000000000000000000001"))
+    with pytest.raises(NotAllowedError):
+        rig.executor._lanes[chain.chain_id].send(intent)
+    assert len(chain.broadcasts) == 1
 
 
 def test_the_original_may_overtake_its_cancellation(rig: Rig, chain: SimulatedChain) -> None:

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,9 +24,9 @@ from keeper.journal.journal import read
 from keeper.journal.verify import verify
 from keeper.model.intent import OPEN, TxState
 from keeper.model.record import RecordKind
-from keeper.store.intents import ENDED
+from keeper.store.rows import ENDED
 from tests.execution.bell import BELL
-from tests.execution.rig import FINAL_AFTER, LIMITS, Rig, never
+from tests.execution.rig import FINAL_AFTER, LIMITS, Killed, Rig, killed_at, never
 from tests.execution.simulated_chain import GWEI, Clock, SimulatedChain
 
 STEPS: Final = int(os.environ.get("KEEPER_OUTBOX_STEPS", "2000"))
@@ -41,10 +41,6 @@ TOTAL: Final[dict[str, int]] = {
     "duplicates": 0,
     "lost": 0,
 }
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing catches it."""
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -73,14 +69,14 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(boundary=st.sampled_from(BOUNDARIES), times=st.integers(1, 2))
     def cycle_that_is_killed(self, boundary: str, times: int) -> None:
         self._want(times)
-        self.rig.crash_at = _killing(boundary, times)
+        self.rig.crash_at = killed_at(boundary, times)
         self._run()
         self.rig.crash_at = never
 
     @rule(boundary=st.sampled_from(BOUNDARIES))
     def start_that_is_killed(self, boundary: str) -> None:
         self.rig.stop()
-        self.rig.crash_at = _killing(boundary, 1)
+        self.rig.crash_at = killed_at(boundary)
         self._start()
 
     @rule()
@@ -241,19 +237,6 @@ class OutboxMachine(RuleBasedStateMachine):
             self.rig.crash_at = never
             self.rig.start()
         self.rig.crash_at = never
-
-
-def _killing(boundary: str, times: int) -> Any:
-    left = times
-
-    def crash_at(reached: str) -> None:
-        nonlocal left
-        if reached == boundary:
-            left -= 1
-            if left == 0:
-                raise Killed(boundary)
-
-    return crash_at
 
 
 OutboxMachine.TestCase.settings = settings(

@@ -115,6 +115,23 @@ def test_a_crash_between_record_and_head_is_no_damage(path: Path) -> None:
     assert [r.sequence for r in read(path)] == [0, 1, 2, 3]
 
 
+def test_records_that_may_wait_are_taken_by_power_loss_without_damage(path: Path) -> None:
+    with Journal.open(path) as journal:
+        journal.append(RecordKind.PLAN, "c", 0, {})
+        durable = path.stat().st_size
+        for _ in range(3):
+            journal.append(RecordKind.TRANSITION, "c", 0, {}, durable=False)
+        head = head_path(path).read_bytes()
+        whole = path.read_bytes()
+    assert verify(path).ok
+    for kept in (durable, durable + 30, len(whole)):  # what power loss may leave of the file
+        path.write_bytes(whole[:kept])
+        head_path(path).write_bytes(head)
+        with Journal.open(path) as journal:
+            journal.append(RecordKind.OPENED, "", 0, {})
+        assert verify(path).ok
+
+
 def damaged(path: Path) -> None:
     with pytest.raises(JournalDamagedError):
         Journal.open(path)

@@ -10,7 +10,7 @@ from keeper.model.intent import MOVES, Simulation, TxIntent, TxState
 from keeper.model.reads import Address
 from keeper.model.units import Wei
 from keeper.store.errors import IllegalMoveError
-from keeper.store.intents import Attempt, StoredIntent
+from keeper.store.rows import Attempt, StoredIntent
 from keeper.store.store import Store
 
 SENDER = Address("0x51000000000000000000000000000000000000AA")
@@ -172,17 +172,19 @@ def test_a_crash_before_the_commit_leaves_nothing(tmp_path: Path) -> None:
         assert store.intents.get("i1").state is TxState.SIGNED  # type: ignore[union-attr]
 
 
-def test_spending_counts_open_ones_at_their_dearest_and_ended_ones_at_their_cost(store: Store) -> None:
+def test_open_ones_cost_their_dearest_whenever_signed_and_ended_ones_their_fee(store: Store) -> None:
     bring(store, "i1", TxState.CONFIRMED)
     bring(store, "i2", TxState.SENT)
     store.intents.sign_again("i2", attempt("i2", 1, number=1, fee=150), "dearer")
-    assert store.intents.spent(LANE, 0.0) == 60_000 * 150
-    assert store.intents.spent(LANE, 0.0, besides="i2") == 0
+    open_cost = (float("inf"), 60_000 * 150)
+    assert store.intents.costs(LANE, 0.0) == ((1000.0, 0), open_cost)
+    assert store.intents.costs(LANE, 1000.5) == (open_cost,)
+    assert store.intents.costs(LANE, 1000.5, besides="i2") == ()
     store.intents.move("i2", TxState.SENT)
-    store.intents.move("i2", TxState.CONFIRMED, fee=7)
-    assert store.intents.spent(LANE, 0.0) == 7
-    assert store.intents.spent(LANE, 1000.5) == 0
-    assert store.intents.spent((11, SENDER), 0.0) == 0
+    store.intents.move("i2", TxState.CONFIRMED, fee=10**30)
+    assert store.intents.costs(LANE, 1000.0) == ((1000.0, 0), (1000.0, 10**30))
+    assert store.intents.costs(LANE, 1000.5) == ()
+    assert store.intents.costs((11, SENDER), 0.0) == ()
 
 
 def test_what_stands_in_the_way_is_found_by_action_and_by_topic(store: Store) -> None:

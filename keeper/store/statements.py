@@ -1,0 +1,93 @@
+"""The outbox's statements, built once: building one costs more than running it."""
+
+from typing import Final
+
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+
+from keeper.model.intent import OPEN, TxState
+from keeper.store import tables
+from keeper.store.rows import ENDED
+
+_intent = tables.intents.c
+_attempt = tables.attempts.c
+_transition = tables.transitions.c
+_order = (_intent.chain_id, _intent.nonce, _intent.planned_at_s, _intent.episode, _intent.sequence)
+_in_lane = and_(_intent.chain_id == bindparam("chain"), _intent.sender == bindparam("signer"))
+_of_topic = and_(_intent.kind == bindparam("kind"), _intent.subject == bindparam("subject"))
+_is_open = _intent.state.in_(sorted(OPEN))
+_has_ended = _intent.state.in_(sorted(ENDED))
+_not_dropped = _intent.state != TxState.DROPPED.value
+_states = _intent.state.in_(bindparam("states", expanding=True))
+
+ADD_INTENTS: Final = insert(tables.intents)
+ADD_ATTEMPT: Final = insert(tables.attempts)
+ADD_TRANSITION: Final = insert(tables.transitions)
+
+STATE: Final = select(_intent.state).where(_intent.id == bindparam("id"))
+CHANGE: Final = update(tables.intents).where(_intent.id == bindparam("intent"))
+
+INTENT: Final = select(tables.intents).where(_intent.id == bindparam("id"))
+ATTEMPTS: Final = (
+    select(tables.attempts).where(_attempt.intent_id == bindparam("id")).order_by(_attempt.number)
+)
+IN_STATES: Final = select(tables.intents).where(_states).order_by(*_order)
+IN_STATES_OF_LANE: Final = select(tables.intents).where(and_(_states, _in_lane)).order_by(*_order)
+OPEN_LIKE: Final = (
+    select(tables.intents)
+    .where(and_(_is_open, or_(_intent.action_id == bindparam("action"), _of_topic)))
+    .order_by(*_order)
+    .limit(1)
+)
+ENDED_OF_ACTION: Final = (
+    select(func.count())
+    .select_from(tables.intents)
+    .where(and_(_intent.action_id == bindparam("action"), _has_ended))
+)
+SETTLED_OF_TOPIC: Final = (
+    select(tables.intents)
+    .where(and_(_of_topic, _has_ended, _intent.nonce.is_not(None)))
+    .order_by(_intent.block_number.desc(), _intent.nonce.desc())
+    .limit(bindparam("limit"))
+)
+DROPPED_SINCE: Final = (
+    select(tables.intents)
+    .where(
+        and_(
+            _in_lane,
+            _intent.state == TxState.DROPPED.value,
+            _intent.nonce.is_not(None),
+            _intent.block_number >= bindparam("block"),
+        )
+    )
+    .order_by(*_order)
+)
+COSTS: Final = (
+    select(_intent.id, _intent.state, _intent.fee, _attempt.gas, _attempt.fee_per_gas, _attempt.signed_at_s)
+    .join(tables.attempts, _attempt.intent_id == _intent.id)
+    .where(
+        and_(
+            _in_lane,
+            _intent.id != bindparam("besides"),
+            or_(_is_open, _attempt.signed_at_s >= bindparam("since")),
+        )
+    )
+)
+HIGHEST_NONCE: Final = select(func.coalesce(func.max(_intent.nonce), -1)).where(and_(_in_lane, _not_dropped))
+FINAL_NONCE: Final = select(func.coalesce(func.max(_intent.nonce), -1)).where(
+    and_(_in_lane, _intent.state == TxState.FINALIZED.value)
+)
+OPEN_LANES: Final = (
+    select(_intent.chain_id, _intent.sender)
+    .where(_is_open)
+    .distinct()
+    .order_by(_intent.chain_id, _intent.sender)
+)
+COUNTS: Final = select(_intent.state, func.count()).group_by(_intent.state)
+TRANSITIONS: Final = (
+    select(tables.transitions).where(_transition.id > bindparam("after")).order_by(_transition.id)
+)
+TRANSITIONS_OF_INTENT: Final = (
+    select(tables.transitions)
+    .where(and_(_transition.id > bindparam("after"), _transition.intent_id == bindparam("intent")))
+    .order_by(_transition.id)
+)
