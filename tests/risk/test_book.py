@@ -42,7 +42,8 @@ def test_columns_are_copied_typed_and_read_only() -> None:
     table = two_instruments(vol=vol)
     vol[1] = 9.9
     assert table.vol[1] == 0.6
-    assert (table.kind.dtype, table.underlying.dtype) == (np.int8, np.int64)
+    assert table.kind.dtype == np.dtype(np.int8)
+    assert table.underlying.dtype == np.dtype(np.int64)
     assert table.is_option.tolist() == [False, True]
     with pytest.raises(ValueError, match="read-only"):
         table.vol[1] = 1.0
