@@ -2,17 +2,27 @@
 
 from pathlib import Path
 
-from keeper.model.errors import DataError
+from keeper.model.errors import ConfigError, DataError
 
 
-class UnknownCycleError(DataError):
-    """The journal has no plan of this cycle."""
+class UnknownCycleError(ConfigError):
+    """The journal has no plan of this cycle: its id was mistyped, or it is another journal's."""
 
     cycle_id: str
 
     def __init__(self, path: Path, cycle_id: str) -> None:
         super().__init__(f"the journal {path} has no plan of cycle {cycle_id}: see `keeper replay` for all")
         self.cycle_id = cycle_id
+
+
+class NoCycleError(ConfigError):
+    """The journal has no plan at all."""
+
+    path: Path
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"the journal {path} holds no cycle: run one first")
+        self.path = path
 
 
 class InputMissingError(DataError):
