@@ -27,10 +27,9 @@ class Endpoint:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         parts = urlsplit(url)
+        self.host = shown_host(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise EndpointUnfit(f"{parts.scheme or 'no scheme'}://{parts.hostname or '?'}")
-        port = f":{parts.port}" if parts.port else ""
-        self.host = f"{parts.scheme}://{parts.hostname}{port}"
+            raise EndpointUnfit(self.host, "http://host[:port][/path] or https://...")
         self.requests = 0
         self._timeout_s = timeout_s
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -131,6 +130,13 @@ class Endpoint:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
+
+
+def shown_host(url: str) -> str:
+    """Return scheme, host and port of a URL: all of it that may be shown."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme or 'no scheme'}://{parts.hostname or '?'}{port}"
 
 
 def _secrets(url: str) -> tuple[str, ...]:

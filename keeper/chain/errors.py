@@ -144,8 +144,8 @@ class WrongChain(ConfigError):  # noqa: N818
 class EndpointUnfit(ConfigError):  # noqa: N818
     """An endpoint's URL cannot be used."""
 
-    def __init__(self, shown: str) -> None:
-        super().__init__(f"endpoint {shown}: expected http://host[:port][/path] or https://...")
+    def __init__(self, shown: str, expected: str) -> None:
+        super().__init__(f"endpoint {shown}: expected {expected}")
 
 
 class MulticallMissing(ConfigError):  # noqa: N818

@@ -24,6 +24,7 @@ HISTORY: Final = ("policy", "house", "history")
 
 EXPANDED: Final = (
     ("chains", "*", "endpoints", "*"),
+    ("chains", "*", "ws_endpoints", "*"),
     ("store", "path"),
     ("journal", "path"),
     ("signer", "keystore"),

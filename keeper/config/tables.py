@@ -39,6 +39,14 @@ def _http(text: str) -> str:
     return text
 
 
+def _ws(text: str) -> str:
+    """Return an endpoint that can be subscribed to."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise PydanticCustomError("ws_endpoint", "expected a ws:// or wss:// URL")
+    return text
+
+
 def _beside_file(path: Path, info: ValidationInfo) -> Path:
     """Return a path relative to the folder of the configuration file."""
     folder: Path = (info.context or {}).get("folder", Path())
@@ -61,6 +69,7 @@ def _some(endpoints: tuple[str, ...]) -> tuple[str, ...]:
 
 EvmAddress = Annotated[Address, AfterValidator(_checksummed)]
 Endpoint = Annotated[str, AfterValidator(_http)]
+WsEndpoint = Annotated[str, AfterValidator(_ws)]
 FilePath = Annotated[Path, AfterValidator(_beside_file)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -113,6 +122,8 @@ class ChainTable(Table):
 
     chain_id: Annotated[int, Field(ge=1)]
     endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(_some), Field(repr=False)]
+    ws_endpoints: Annotated[tuple[WsEndpoint, ...], Field(repr=False)] = ()
+    ws_silent_s: Positive = 15.0
     confirmations: Count = 0
     final_after_blocks: Count = 12
     call_gas: Annotated[int, Field(ge=1_000_000)] = 50_000_000

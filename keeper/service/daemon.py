@@ -14,8 +14,8 @@ goes on where this one ended. A second SIGINT does not wait.
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final, Protocol
@@ -55,12 +55,9 @@ class Schedule:
     """When a cycle is due."""
 
     interval_s: float
-    poll_s: float | None
-    """How often to look for new heads; None: never."""
-
-    heads: Callable[[], Mapping[int, str]]
-    """Hash of each chain's newest block; a chain that does not answer is left out. Called in the
-    scheduler's thread, so it must use connections of its own."""
+    heads: Callable[[Callable[[], None]], AbstractContextManager[None]] | None
+    """Calls what it is given at every new head, for the length of a `with` block and in threads of its own,
+    so it must use connections of its own. None: only the timer."""
 
 
 class Stop:
@@ -158,32 +155,12 @@ class Daemon:
     def _scheduled(self) -> Generator[None]:
         scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         scheduler.add_job(self.stop.due, "interval", seconds=self.schedule.interval_s)
-        if self.schedule.poll_s is not None:
-            watch = HeadWatch(self.schedule.heads, self.stop.due)
-            scheduler.add_job(watch.look, "interval", seconds=self.schedule.poll_s)
         scheduler.start()
         try:
-            yield
+            with self.schedule.heads(self.stop.due) if self.schedule.heads else nullcontext():
+                yield
         finally:
             scheduler.shutdown(wait=True)
-
-
-class HeadWatch:
-    """Asks for a cycle when a chain has a new block."""
-
-    def __init__(self, heads: Callable[[], Mapping[int, str]], due: Callable[[], None]) -> None:
-        self._heads = heads
-        self._due = due
-        self._known: dict[int, str] = {}
-
-    def look(self) -> None:
-        """Look once. The first look only learns the heads: the daemon starts with a cycle anyway."""
-        found = self._heads()
-        fresh = {chain_id for chain_id, head in found.items() if self._known.get(chain_id, head) != head}
-        self._known.update(found)
-        if fresh:
-            log.debug("new head", chains=sorted(fresh))
-            self._due()
 
 
 @contextmanager

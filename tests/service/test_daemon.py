@@ -3,14 +3,15 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from keeper.model.errors import ConfigError, DataError, KeeperError, TransientError, TripwireError
 from keeper.model.snapshot import Snapshot
 from keeper.service.cycle import Cycle
-from keeper.service.daemon import RETRIES, Daemon, HeadWatch, Schedule
+from keeper.service.daemon import RETRIES, Daemon, Schedule
 from tests.service.sample import SNAPSHOT
 from tests.service.test_cycle import Tape
 
@@ -31,17 +32,13 @@ class Notes:
         self.lines.append("halt")
 
 
-def never() -> Mapping[int, str]:
-    return {}
-
-
 def daemon(
     observe: Callable[[], Snapshot], notes: Notes, *, interval_s: float = 3600.0, first_wait_s: float = 0.0
 ) -> Daemon:
     return Daemon(
         stages=Tape().stages(observe=observe),
         recorder=notes,
-        schedule=Schedule(interval_s=interval_s, poll_s=None, heads=never),
+        schedule=Schedule(interval_s=interval_s, heads=None),
         clock=lambda: 0.0,
         first_wait_s=first_wait_s,
     )
@@ -163,25 +160,29 @@ def test_the_timer_asks_for_cycles() -> None:
     assert set(seen) == {threading.get_ident()}
 
 
-def test_a_new_head_asks_for_a_cycle_and_an_old_one_does_not() -> None:
-    asked: list[bool] = []
-    heads: dict[int, str] = {10: "a", 42161: "b"}
-    watch = HeadWatch(lambda: dict(heads), lambda: asked.append(True))
-    watch.look()
-    watch.look()
-    assert asked == []
-    heads[10] = "c"
-    watch.look()
-    assert len(asked) == 1
+def test_heads_are_watched_while_the_daemon_runs_and_each_asks_for_a_cycle() -> None:
+    steps: list[str] = []
+    ask: list[Callable[[], None]] = []
 
+    @contextmanager
+    def heads(due: Callable[[], None]) -> Iterator[None]:
+        steps.append("watching")
+        ask.append(due)
+        yield
+        steps.append("ended")
 
-def test_a_chain_that_comes_back_on_the_same_head_is_no_news() -> None:
-    asked: list[bool] = []
-    answers: Iterator[Mapping[int, str]] = iter([{10: "a"}, {}, {10: "a"}, {10: "b"}])
-    watch = HeadWatch(lambda: next(answers), lambda: asked.append(True))
-    for expected in (0, 0, 0, 1):
-        watch.look()
-        assert len(asked) == expected
+    def observe() -> Snapshot:
+        steps.append("cycle")
+        if steps.count("cycle") < 3:
+            ask[0]()
+        else:
+            running.stop.stop()
+        return SNAPSHOT
+
+    running = daemon(observe, Notes())
+    running.schedule = Schedule(interval_s=3600.0, heads=heads)
+    running.run()
+    assert steps == ["watching", "cycle", "cycle", "cycle", "ended"]
 
 
 def test_requests_during_a_cycle_become_one_more() -> None:
