@@ -282,10 +282,11 @@ async def _connection(url: str) -> AsyncIterator["AsyncWeb3[Any]"]:
 def _trouble() -> tuple[type[BaseException], ...]:
     """Return what a connection may come to, garbage on it included."""
     from web3.exceptions import Web3Exception
-    from websockets.exceptions import WebSocketException
 
+    # web3 lets errors of the library below it through, and has no name of its own for them.
+    below = importlib.import_module("websockets.exceptions").WebSocketException
     unreadable = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
-    return (Web3Exception, WebSocketException, OSError, TimeoutError, *unreadable)
+    return (Web3Exception, below, OSError, TimeoutError, *unreadable)
 
 
 def _words(problem: BaseException) -> str:
