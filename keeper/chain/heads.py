@@ -275,8 +275,12 @@ async def _connection(url: str) -> AsyncIterator["AsyncWeb3[Any]"]:
             "proxy": None,
         },
     )
-    async with AsyncWeb3(provider) as web3:
-        yield web3
+    try:
+        async with AsyncWeb3(provider) as web3:
+            yield web3
+    finally:
+        # Leaving the block after garbage raises that again before the socket is closed.
+        await provider.disconnect()
 
 
 def _trouble() -> tuple[type[BaseException], ...]:
