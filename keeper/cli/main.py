@@ -7,7 +7,22 @@ from typing import Annotated, Final
 import typer
 
 from keeper import __version__
-from keeper.cli import check, demo, devnet, halt, health, journal, margin, plan, profile, replay, run, why
+from keeper.cli import (
+    check,
+    demo,
+    devnet,
+    halt,
+    health,
+    journal,
+    margin,
+    plan,
+    profile,
+    replay,
+    run,
+    stress,
+    whatif,
+    why,
+)
 from keeper.model.errors import ConfigError, KeeperError, TripwireError
 
 DEGRADED: Final = 1
@@ -48,6 +63,8 @@ app.add_typer(devnet.app, name="devnet")
 app.command("check")(check.command)
 app.command("profile")(profile.command)
 app.command("plan")(plan.command)
+app.command("stress")(stress.command)
+app.command("whatif")(whatif.command)
 app.command("run")(run.command)
 app.command("health")(health.command)
 app.command("why")(why.command)

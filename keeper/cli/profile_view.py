@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from keeper.cli.netting_view import netting_view
 from keeper.cli.tables import boxed, heading, health_style, plain_table
 from keeper.cli.text import (
     NOTHING,
@@ -44,7 +45,7 @@ def profiles_view(
     `chains` names the chain ids; `rows` is how many accounts of each profile are listed, None for all.
     """
     described = {instrument.id: instrument for instrument in snapshot.instruments}
-    parts: list[RenderableType] = [_taken(snapshot, chains)]
+    parts: list[RenderableType] = [taken_line(snapshot, chains)]
     if snapshot.gaps:
         parts.append(gaps_view(snapshot.gaps, chains))
     for profile in profiles:
@@ -71,6 +72,7 @@ def profile_view(
         parts.append(_exposures(profile))
     if profile.accounts:
         parts.append(_accounts(profile, described, ladder, rows))
+    parts += netting_view(profile)
     return Group(*parts)
 
 
@@ -98,7 +100,8 @@ def three_figures(profile: MarginProfile) -> RenderableType:
     return table
 
 
-def _taken(snapshot: Snapshot, chains: Mapping[int, str]) -> RenderableType:
+def taken_line(snapshot: Snapshot, chains: Mapping[int, str]) -> RenderableType:
+    """Return when and at which blocks a snapshot was taken."""
     blocks = "  ".join(f"{chains.get(b.chain_id, str(b.chain_id))} #{b.number:,}" for b in snapshot.blocks)
     when = utc(snapshot.taken_at_s) if snapshot.blocks else "no chain answered"
     return Text.assemble(("chain time ", "dim"), when, ("   blocks ", "dim"), blocks or NOTHING,
@@ -136,14 +139,27 @@ def _house(profile: MarginProfile) -> RenderableType:
             ("gross scan", usd(house.gross_scan_usd)),
             ("netted scan", usd(house.scan_usd)),
             ("netting", f"{usd(profile.netting_benefit_usd)} ({percent(share, 0)})"),
+            *_tail(house),
             ("basis", usd(house.basis_usd)),
             ("liquidity", usd(house.liquidity_usd)),
+            *((("concentration", usd(house.concentration_usd)),) if house.concentration_usd else ()),
             ("initial", usd(house.initial_usd)),
             ("maintenance", usd(house.maintenance_usd)),
             ("worst", house.worst_scenario or NOTHING),
-            *((("VaR / ES", f"{usd(house.var_usd)} / {usd(house.es_usd)}"),) if house.var_usd else ()),
         )
     )
+
+
+def _tail(house: HouseRequirement) -> Iterator[tuple[str, str]]:
+    """Yield what rests on the price history, where there is one."""
+    if house.es_usd is not None:
+        yield "VaR 99 %, 1 day", usd(house.var_usd)
+        yield "ES", usd(house.es_usd)
+        yield "floor", usd(house.floor_usd)
+    if house.history_ends_s is not None:
+        yield "closes until", day(house.history_ends_s - 1)
+    if house.uncovered:
+        yield "no closes of", ", ".join(house.uncovered)
 
 
 def _transfer(transfers: Sequence[Transfer]) -> RenderableType:

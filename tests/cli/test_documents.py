@@ -33,7 +33,12 @@ def test_profile_holds_its_minimum() -> None:
         "es_usd",
         "basis_usd",
         "liquidity_usd",
+        "floor_usd",
+        "concentration_usd",
+        "uncovered",
     } <= desk["house"].keys()
+    assert all({"long", "short", "underlying", "saves_usd"} <= o.keys() for o in desk["opportunities"])
+    assert {"scan_part_usd", "es_part_usd"} <= desk["accounts"][0].keys()
     assert {
         "underlying",
         "delta_base",

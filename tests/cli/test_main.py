@@ -19,7 +19,7 @@ from tests.cli.conftest import Run
 
 COMMANDS = (
     "demo", "devnet up", "devnet down", "devnet status", "check", "profile", "plan", "run", "health", "why",
-    "journal verify", "journal export", "replay", "halt", "resume", "margin",
+    "journal verify", "journal export", "replay", "halt", "resume", "margin", "stress", "whatif",
 )  # fmt: skip
 
 HEAVY = (
