@@ -32,6 +32,8 @@ _FIRST_LIFT: Final = 1e-4
 _TURNS: Final = 8
 """Corrections of a wing before the slice is lifted instead."""
 
+_DOUBLINGS: Final = 60
+_ROUNDING: Final = 1e-12
 _PRECISION: Final = 1e-3
 """A lift is at most this fraction larger than it had to be."""
 
@@ -57,7 +59,7 @@ def settled(slices: RawSvi) -> Settled:
     Raises
     ------
     UnfitValueError
-        If the parameters are not of shape (E,) with E >= 1.
+        If the parameters are not of shape (E,) with E >= 1, or so extreme that float64 cannot order them.
     """
     if slices.a.ndim != 1 or not slices.a.size:
         raise UnfitValueError("slices", f"shape is {slices.a.shape}, expected one row per expiry")
@@ -76,7 +78,7 @@ def settled(slices: RawSvi) -> Settled:
 
 def in_order(slices: RawSvi) -> bool:
     """Return whether slices (E,), ordered by expiry, are free of butterfly and calendar arbitrage."""
-    if (np.maximum(slices.left_slope, slices.right_slope) > STEEPEST).any():
+    if (np.maximum(slices.left_slope, slices.right_slope) > STEEPEST * (1.0 + _ROUNDING)).any():
         return False
     if (least_density_factor(slices).least < -_OF_TOLERANCE * DENSITY_TOLERANCE).any():
         return False
@@ -122,8 +124,9 @@ def _steepened(now: RawSvi, before: RawSvi) -> RawSvi:
 
 
 def _with_wings(now: RawSvi, left: Floats, right: Floats) -> RawSvi:
-    """Return the slice with other wing slopes L, R and the same a."""
-    return from_wings(now.a, left, right, now.m, now.sigma)
+    """Return the slice with other wing slopes, and a least variance no lower than before."""
+    bend = now.sigma * (np.sqrt(left * right) - np.sqrt(now.left_slope * now.right_slope))
+    return from_wings(now.a - np.minimum(bend, 0.0), left, right, now.m, now.sigma)
 
 
 def _side(now: RawSvi, k: float) -> int:
@@ -144,8 +147,12 @@ def _least_lift(now: RawSvi, before: RawSvi | None) -> float:
     if fits(0.0):
         return 0.0
     low, high = 0.0, _FIRST_LIFT * float(now.total_variance(0.0)[0])
-    while not fits(high):
+    for _ in range(_DOUBLINGS):
+        if fits(high):
+            break
         low, high = high, 2.0 * high
+    else:
+        raise UnfitValueError("slices", "cannot be put in order in float64, expected parameters of a market")
     while high - low > _PRECISION * high:
         middle = 0.5 * (low + high)
         low, high = (low, middle) if fits(middle) else (middle, high)
