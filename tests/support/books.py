@@ -1,5 +1,6 @@
 """Hand-made snapshots and parameters: a desk on two chains, in round numbers."""
 
+import math
 from collections.abc import Sequence
 
 from keeper.model.book import (
@@ -20,6 +21,7 @@ from keeper.model.params import (
     LadderParams,
     LiquidationParams,
     Params,
+    PriceHistory,
     ProfileParams,
     StalenessParams,
     TopUpParams,
@@ -271,6 +273,7 @@ def params(
     max_takeover_usd: float = 250_000.0,
     settle: bool = True,
     role: Role = Role.OWN,
+    history: PriceHistory | None = None,
 ) -> Params:
     return Params(
         profiles=(
@@ -303,6 +306,24 @@ def params(
             maintenance_factor=0.8,
             basis_rate=0.01,
             liquidity_rate=0.002,
+            history=history,
         ),
         settle_expired=settle,
+    )
+
+
+def price_history(*underlyings: str, days: int = 300, daily_vol: float = 0.03) -> PriceHistory:
+    """Closes that wander without chance: each underlying by its own irrational rhythm."""
+    names = underlyings or ("ETH",)
+    levels = {name: 1000.0 * (i + 1) for i, name in enumerate(names)}
+    rows = []
+    for n in range(days):
+        for i, name in enumerate(names):
+            levels[name] *= math.exp(daily_vol * math.sqrt(2.0) * math.sin((n + 1.0) * (n + 2.0 + i) ** 0.7))
+        rows.append(tuple(round(levels[name], 2) for name in names))
+    first_s = (NOW_S // 86_400 - days) * 86_400
+    return PriceHistory(
+        underlyings=names,
+        times_s=tuple(first_s + 86_400 * n for n in range(days)),
+        closes_usd=tuple(rows),
     )
