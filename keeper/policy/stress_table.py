@@ -51,7 +51,7 @@ def named_scenarios(underlyings: Sequence[str], house: HouseParams, shocks: Sequ
         A shock at or below -100 %, of an underlying that is not listed, or two of one.
     """
     parts = [_days(underlyings)]
-    if house.basis_rate > 0.0:
+    if house.basis_rate > 0.0 and underlyings:
         parts.append(_basis(underlyings, house.basis_rate))
     if shocks:
         parts.append(_own(underlyings, shocks))
