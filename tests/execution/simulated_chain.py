@@ -30,6 +30,9 @@ from keeper.model.units import NO_WEI, Wei
 
 GWEI: Final = 10**9
 SIGNER: Final = Address("0x51000000000000000000000000000000000000AA")
+STRANGER: Final = Address("0x000000000000000000000000000000000000F0F0")
+"""Whom another wallet with our key pays."""
+
 GENESIS_S: Final = 1_767_225_600
 
 
@@ -146,7 +149,7 @@ class SimulatedChain:
         nonce = self._mined_nonce() if mined else self._pending_nonce()
         tx = {
             "nonce": nonce,
-            "to": "0x000000000000000000000000000000000000F0F0",
+            "to": STRANGER,
             "from": SIGNER,
             "data": "0x",
             "value": 0,

@@ -764,6 +764,19 @@ def test_moves_that_a_crash_kept_out_of_the_journal_are_added_at_the_next_start(
     assert last.body["transition"] == moved.id
 
 
+def test_a_new_journal_repeats_only_what_is_under_way(rig: Rig, chain: SimulatedChain) -> None:
+    rig.cycle([1])
+    chain.automine = False
+    rig.cycle([2])
+    rig.stop()
+    for name in ("journal.jsonl", "journal.jsonl.head"):
+        (rig.folder / name).rename(rig.folder / f"old-{name}")
+    rig.start()
+    told = [r.body["intent_id"] for r in read(rig.folder / "journal.jsonl")]
+    (running,) = rig.store.intents.within([TxState.SENT])
+    assert told == [running.intent.id] * 4
+
+
 def test_a_decision_keeps_its_identity_over_cycles() -> None:
     assert action_id(decision(1, 10)) == action_id(decision(1, 10))
     assert action_id(decision(1, 10)) != action_id(decision(2, 10))

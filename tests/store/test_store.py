@@ -18,6 +18,7 @@ from keeper.protocols.adapter import Found
 from keeper.store import tables
 from keeper.store.errors import (
     StoreBusyError,
+    StoreFullError,
     StoreLockedError,
     StoreMissingError,
     StoreModeError,
@@ -154,6 +155,23 @@ def test_a_locked_database_is_waited_for_then_told(path: Path) -> None:
         other.execute("ROLLBACK")
         other.close()
         store.halt("reason", by="test")
+
+
+def test_a_full_disk_is_told_and_changes_nothing(path: Path) -> None:
+    with Store.open(path, "live") as store:
+        with store._database.writing() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        with store._database.writing() as connection:  # the pool gives the same connection again
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreFullError, match="nothing was sent; free some space"):
+            store.halt("x" * 100_000, by="test")
+        assert store.halted() is None
+
+
+def test_the_owner_writes_ahead_and_syncs_fully(path: Path) -> None:
+    with Store.open(path, "live") as store, store._database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
 
 
 def test_halt_and_resume(path: Path) -> None:
