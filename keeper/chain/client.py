@@ -6,19 +6,20 @@ from typing import Any, Final, NotRequired, TypedDict, TypeVar, Unpack
 from eth_utils.crypto import keccak
 
 from keeper.chain.abi import Revert
-from keeper.chain.calls import CallReader
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import AbiMismatch, MulticallMissing, NodeRefused, NodeUnreachable
-from keeper.chain.logs import LogReader
 from keeper.chain.multicall import GET_CHAIN_ID, MULTICALL3
-from keeper.chain.pinned import PinnedCalls
-from keeper.chain.pool import NodePool
-from keeper.chain.refusals import not_taken
-from keeper.chain.simulation import Explain, Simulator
+from keeper.chain.pool import MAX_HEAD_AGE_S, MAX_LAG_BLOCKS, NodePool
+from keeper.chain.private import Private
+from keeper.chain.quorum import Quorum
+from keeper.chain.reader import Reader, Reading
+from keeper.chain.refusals import most_telling, not_taken
+from keeper.chain.simulation import Explain
+from keeper.chain.standstill import Standstill
 from keeper.chain.transactions import Fees, Receipt, Tx, price_of, receipt_of
 from keeper.model.errors import DataError
 from keeper.model.intent import Simulation
-from keeper.model.reads import Address, Call, Failed, Logs, Read, Reads
+from keeper.model.reads import Address, Read, Reads
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
 
@@ -52,6 +53,25 @@ class ClientSettings(TypedDict):
     multicall: NotRequired[Address]
     """Default: the usual address."""
 
+    max_lag_blocks: NotRequired[int]
+    """An endpoint further behind the best of its peers is not read from. Default 5."""
+
+    max_head_age_s: NotRequired[float]
+    """Without a new block for longer, an endpoint behind its peers is not read from, and nothing is sent on a
+    chain that stands still. Default 120."""
+
+    quorum: NotRequired[int]
+    """Endpoints that must agree on reads at the pinned block and on simulations. Default 1."""
+
+    private_endpoint: NotRequired[str]
+    """HTTP(S) URL that transactions are handed to instead of `endpoints`. Empty, the default: none."""
+
+    private_blocks: NotRequired[int]
+    """Blocks after which a transaction that was handed over there goes to `endpoints`. Default 25."""
+
+    private_only: NotRequired[bool]
+    """Never. Default False."""
+
 
 class ChainClient:
     """Speaks to the nodes of one chain. One caller at a time per instance; chains run side by side."""
@@ -64,21 +84,43 @@ class ChainClient:
     def __init__(self, **settings: Unpack[ClientSettings]) -> None:
         """Prepare the client; no request is made. Raises `EndpointUnfit` for a URL that is none."""
         name, chain_id = settings["name"], settings["chain_id"]
-        multicall = settings.get("multicall", MULTICALL3)
-        call_gas = settings.get("call_gas", 50_000_000)
         timeout_s = settings.get("timeout_s", 20.0)
+        max_head_age_s = settings.get("max_head_age_s", MAX_HEAD_AGE_S)
         self.chain_id = chain_id
         self.name = name
-        self.multicall = multicall
+        self.multicall = settings.get("multicall", MULTICALL3)
         self.confirmations = settings.get("confirmations", 0)
-        seats = [Endpoint(url, timeout_s=timeout_s) for url in settings["endpoints"]]
-        self._pool = NodePool(name, chain_id, seats, timeout_s=timeout_s)
-        self._pinned = PinnedCalls(self._pool, chain_id)
-        self._calls = CallReader(
-            self._pool, self._pinned, name=name, chain_id=chain_id, multicall=multicall, call_gas=call_gas
+        reading = Reading(
+            name=name,
+            chain_id=chain_id,
+            multicall=self.multicall,
+            call_gas=settings.get("call_gas", 50_000_000),
+            log_blocks=settings.get("log_blocks", 10_000),
         )
-        self._logs = LogReader(self._pool, self._pinned, widest_range=settings.get("log_blocks", 10_000))
-        self._simulator = Simulator(self._pool, multicall=multicall, call_gas=call_gas)
+
+        def pool(urls: Sequence[str]) -> NodePool:
+            return NodePool(
+                name,
+                chain_id,
+                [Endpoint(url, timeout_s=timeout_s) for url in urls],
+                timeout_s=timeout_s,
+                max_lag_blocks=settings.get("max_lag_blocks", MAX_LAG_BLOCKS),
+                max_head_age_s=max_head_age_s,
+            )
+
+        self._pool = pool(settings["endpoints"])
+        self._reader = Reader(self._pool, reading)
+        self._pinned, self._simulator = self._reader.pinned, self._reader.simulator
+        others = settings.get("quorum", 1) - 1
+        witnesses = [Reader(pool([url]), reading) for url in settings["endpoints"]] if others else []
+        self._quorum = Quorum(name, witnesses, others) if others else None
+        private = settings.get("private_endpoint", "")
+        self._private = Private(
+            pool([private]) if private else None,
+            blocks=settings.get("private_blocks", 25),
+            only=settings.get("private_only", False),
+        )
+        self._standstill = Standstill(max_head_age_s)
 
     @classmethod
     def connect(cls, **settings: Unpack[ClientSettings]) -> "ChainClient":
@@ -93,6 +135,7 @@ class ChainClient:
     def verify(self) -> None:
         """Ask every endpoint for its chain id, and Multicall3 for an answer. Raises as `connect` does."""
         self._pool.connect()
+        self._private.verify()
         call = {"to": self.multicall, "data": "0x" + GET_CHAIN_ID.hex(), "gas": hex(100_000)}
         try:
             answer = self._pool.request("eth_call", [call, "latest"])
@@ -104,11 +147,14 @@ class ChainClient:
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
+        self._private.close()
+        if self._quorum is not None:
+            self._quorum.close()
 
     @property
     def requests(self) -> int:
         """HTTP requests made so far."""
-        return self._pool.requests
+        return self._pool.requests + (self._quorum.requests if self._quorum else 0)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -122,6 +168,7 @@ class ChainClient:
         block = self._block("latest")
         if block is None:
             raise NodeUnreachable(self.name, (f"{self._pool.current} has no block",))
+        self._standstill.note(block)
         return block
 
     def block(self, number: int) -> BlockRef | None:
@@ -166,8 +213,9 @@ class ChainClient:
     def run(self, reads: Reads[T], at: BlockRef) -> T:
         """Drive a generator of reads to its end, every list of reads answered at block `at`.
 
-        The block is proven to be on the chain still once all is read. Raises what the generator raises,
-        `PinnedBlockGone`, `NodeUnreachable`, `MulticallMissing`, `AbiMissing`.
+        The block is proven to be on the chain still once all is read, and with a quorum all answers are those
+        of several endpoints. Raises what the generator raises, `PinnedBlockGone`, `NodeUnreachable`,
+        `QuorumMissing`, `EndpointsDisagree`, `MulticallMissing`, `AbiMissing`.
         """
         (result,) = self.run_all([reads], at)
         if isinstance(result, DataError):
@@ -193,28 +241,30 @@ class ChainClient:
                         results[i] = done.value
                     except DataError as problem:
                         results[i] = problem
-                flat = self.answer([read for reads in asked.values() for read in reads], at)
+                flat = self._agreed([read for reads in asked.values() for read in reads], at)
                 sent = {}
                 for i, reads in asked.items():
                     sent[i], flat = flat[: len(reads)], flat[len(reads) :]
+            self._pinned.require_canonical(at)
+            if self._quorum is not None:
+                self._quorum.settle()
         finally:
             for generator in generators:
                 generator.close()
-        self._pinned.require_canonical(at)
+            if self._quorum is not None:
+                self._quorum.forget()
         return results  # type: ignore[return-value]
 
     def answer(self, reads: Sequence[Read], at: BlockRef) -> list[Any]:
-        """Answer one list of reads at block `at`. Raises as `run` does."""
-        answers: list[Any] = [None] * len(reads)
-        calls = [(i, read) for i, read in enumerate(reads) if isinstance(read, Call)]
-        decoded = self._calls.answer([call for _, call in calls], at)
-        for (i, _), answer in zip(calls, decoded, strict=True):
-            answers[i] = answer
-        for i, read in enumerate(reads):
-            if isinstance(read, Logs):
-                answers[i] = self._logs.answer(read, at)
-            elif not isinstance(read, Call):
-                answers[i] = Failed(f"{read.venue} {read.method}", "a chain answers calls and logs only")
+        """Answer one list of reads at block `at`, by one endpoint. Raises as `run` does."""
+        return self._reader.answer(reads, at)
+
+    def _agreed(self, reads: Sequence[Read], at: BlockRef) -> list[Any]:
+        """Answer one list of reads, and put it to the other endpoints of a quorum."""
+        self._pool.answered.clear()
+        answers = self.answer(reads, at)
+        if self._quorum is not None:
+            self._quorum.note(reads, at, list(answers), self._pool.answered)
         return answers
 
     def native(self, address: Address) -> Wei:
@@ -259,16 +309,23 @@ class ChainClient:
         `explain` is `Adapter.meaning`: it words the revert and says whether it is benign.
         Raises `NodeUnreachable`.
         """
-        return self._simulator.simulate(sender, Tx(to=to, data=data, value=value, abis=tuple(abis)), explain)
+        tx = Tx(to=to, data=data, value=value, abis=tuple(abis))
+        (found,) = self.simulate_bundle(sender, [tx], explain)
+        return found
 
     def simulate_bundle(
         self, sender: Address, txs: Sequence[Tx], explain: Explain | None = None
     ) -> tuple[Simulation, ...]:
         """Run transactions of one sender in a row at the head: an approval, then what needs it.
 
-        See `simulation.Simulator.bundle` for nodes that cannot. Raises `NodeUnreachable`.
+        See `simulation.Simulator.bundle` for nodes that cannot. With a quorum, one that other endpoints would
+        not take fails; so does all on a chain that stands still. Raises `NodeUnreachable`.
         """
-        return self._simulator.bundle(sender, txs, explain)
+        self._pool.answered.clear()
+        found = self._standstill.hold(self._simulator.bundle(sender, txs, explain))
+        if self._quorum is None:
+            return found
+        return self._quorum.simulate(sender, txs, explain, found, self._pool.answered)
 
     def attempt(
         self, *, sender: Address, to: Address, data: str, value: Wei = NO_WEI, abis: Sequence[str] = ()
@@ -314,17 +371,22 @@ class ChainClient:
         return Fees(base_fee_wei=int(base, 16), priority_fee_wei=tip, legacy_gas_price_wei=None)
 
     def broadcast(self, raw: bytes | str) -> str:
-        """Hand a signed transaction to the nodes; return its hash.
+        """Hand a signed transaction to the private endpoint or to all others at once; return its hash.
 
         The same bytes may be handed over again and again. Raises a `BroadcastRefused` that says why, and
         `NodeUnreachable`: then it is not known whether a node has it.
         """
         signed = bytes.fromhex(raw.removeprefix("0x")) if isinstance(raw, str) else raw
-        try:
-            self._pool.request("eth_sendRawTransaction", ["0x" + signed.hex()])
-        except NodeRefused as refusal:
-            raise not_taken(refusal) from None
+        refusals = self._way(signed).broadcast("0x" + signed.hex())
+        if refusals:
+            raise most_telling([not_taken(refusal) for refusal in refusals])
         return "0x" + keccak(signed).hex()
+
+    def _way(self, signed: bytes) -> NodePool:
+        """Return who is to have a transaction."""
+        if not self._private.configured:
+            return self._pool
+        return self._private.way(signed, self.head().number) or self._pool
 
     def receipt(self, tx_hash: str) -> Receipt | None:
         """Return the receipt of a mined transaction, else None."""

@@ -41,8 +41,8 @@ class Endpoint:
         kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
         self._connection = kind(parts.hostname, parts.port, maxsize=1)
 
-    def ask(self, method: str, params: list[Any]) -> Any:
-        """Return the result of one request.
+    def ask(self, method: str, params: list[Any], *, timeout_s: float | None = None) -> Any:
+        """Return the result of one request, within the endpoint's timeout or a shorter one.
 
         Raises `NodeRefused` when the node answers with an error, `RateLimited` when it asks for patience,
         `NodeUnreachable` for everything that is not an answer to this request.
@@ -50,7 +50,10 @@ class Endpoint:
         self.requests += 1
         number = self.requests
         question = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        status, retry_after_s, body = self._post(json.dumps(question, separators=(",", ":")).encode())
+        limit_s = min(self._timeout_s, timeout_s or self._timeout_s)
+        status, retry_after_s, body = self._post(
+            json.dumps(question, separators=(",", ":")).encode(), limit_s
+        )
         if status == 429:
             raise RateLimited(self.host, "rate limit (HTTP 429)", retry_after_s)
         if status == 413:
@@ -72,8 +75,8 @@ class Endpoint:
         """Close the connection."""
         self._connection.close()
 
-    def _post(self, body: bytes) -> tuple[int, float | None, bytes]:
-        deadline_s = time.monotonic() + self._timeout_s
+    def _post(self, body: bytes, limit_s: float) -> tuple[int, float | None, bytes]:
+        deadline_s = time.monotonic() + limit_s
         try:
             try:
                 return self._exchange(body, deadline_s)
@@ -83,7 +86,7 @@ class Endpoint:
         except urllib3.exceptions.NewConnectionError:  # a kind of timeout to urllib3
             raise self._failed("cannot be connected to") from None
         except urllib3.exceptions.TimeoutError:
-            raise self._failed(f"no answer within {self._timeout_s:g} s") from None
+            raise self._failed(f"no answer within {limit_s:g} s") from None
         except urllib3.exceptions.SSLError:
             raise self._failed("TLS failed") from None
         except (urllib3.exceptions.HTTPError, OSError) as problem:

@@ -3,10 +3,12 @@
 * TransientError
   * NodeUnreachable          no endpoint of the chain gives a usable answer now
     * RateLimited            an endpoint asks for patience
+    * QuorumMissing          too few endpoints answer for a quorum
     * NodeDisbelieved        an endpoint's answers cannot be right; it is set aside
   * PinnedBlockGone          a reorg, or a node without that state, took the block all reads rest on
 * DataError
   * NodeRefused              the node answered the request with an error
+  * EndpointsDisagree        two endpoints give different answers to the same read
   * AbiMismatch              an answer does not have the shape that the ABI promises
   * BroadcastRefused         the node did not take a transaction
     * AlreadyKnown           it has these very bytes
@@ -56,6 +58,13 @@ class RateLimited(NodeUnreachable):
         self.retry_after_s = retry_after_s
 
 
+class QuorumMissing(NodeUnreachable):
+    """Too few endpoints answer to hold their answers against each other."""
+
+    def __init__(self, chain: str, *, needed: int, found: int, reasons: Sequence[str]) -> None:
+        super().__init__(chain, (f"quorum of {needed}, only {found} answered", *reasons))
+
+
 class NodeDisbelieved(NodeUnreachable):
     """An endpoint answered what cannot be: another chain, another time, bytes that mean nothing.
 
@@ -102,6 +111,20 @@ class NodeRefused(DataError):  # noqa: N818
         self.code = code
         self.text = text
         self.data = data
+
+
+class EndpointsDisagree(DataError):  # noqa: N818
+    """Endpoints give different answers to the same read at the same block: one of them is wrong."""
+
+    hosts: tuple[str, str]
+    what: str
+    number: int
+
+    def __init__(self, chain: str, hosts: tuple[str, str], what: str, number: int) -> None:
+        super().__init__(f"{chain}: {hosts[0]} and {hosts[1]} disagree about {what} at block {number}")
+        self.hosts = hosts
+        self.what = what
+        self.number = number
 
 
 class AbiMismatch(DataError):  # noqa: N818

@@ -2,21 +2,26 @@
 
 The endpoint in use is kept until it fails. A failing one rests, longer each time; one that asks for
 patience rests as long as it says. Before an endpoint is used for the first time, and after every switch to
-it, it must name the chain id we expect. One that lags its peers is set aside.
+it, it must name the chain id we expect. One that lags its peers, or stands still while they go on, is set
+aside until it has caught up.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import NodeRefused, NodeUnreachable, RateLimited, WrongChain
+from keeper.chain.together import together
 
 _FIRST_REST_S: Final = 0.5
 _LONGEST_REST_S: Final = 30.0
 MAX_LAG_BLOCKS: Final = 5
-"""An endpoint further behind the best of its peers is not read from."""
+MAX_HEAD_AGE_S: Final = 120.0
+_CENSUS_S: Final = 3.0
+"""For an endpoint to tell its head when all are asked for it: a slow one must not hold up a cycle."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,15 @@ class Seat:
     overrides: bool | None = None
     """Whether it takes state overrides; None until tried."""
 
+    head: int = -1
+    """Number of the latest block it told of."""
+
+    head_since_s: float = 0.0
+    """When it first told of that block, on the monotonic clock."""
+
+    lags: bool = False
+    """It rests because of its head."""
+
 
 Params: TypeAlias = list[Any] | Callable[[Seat], list[Any]]
 """Parameters of a request, or how to make them for the endpoint that is asked."""
@@ -61,9 +75,16 @@ class NodePool:
         endpoints: Sequence[Endpoint],
         *,
         timeout_s: float,
+        max_lag_blocks: int = MAX_LAG_BLOCKS,
+        max_head_age_s: float = MAX_HEAD_AGE_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Prepare the pool; nobody is asked.
+
+        An endpoint more than `max_lag_blocks` behind the best of its peers is not read from, nor one that has
+        told of no new block for `max_head_age_s` while a peer is ahead of it. `clock` is monotonic.
+        """
         self._name = name
         self._chain_id = chain_id
         self._seats = [Seat(e) for e in endpoints]
@@ -71,7 +92,12 @@ class NodePool:
         self.switches = 0
         """How often another endpoint took over: two equal counts, one endpoint in between."""
 
+        self.answered: set[int] = set()
+        """Positions of the endpoints that gave a result; whoever wants to know empties it before."""
+
         self._timeout_s = timeout_s
+        self._max_lag_blocks = max_lag_blocks
+        self._max_head_age_s = max_head_age_s
         self._clock = clock
         self._sleep = sleep
 
@@ -133,27 +159,55 @@ class NodePool:
             self._wait_or_give_up(deadline_s)
 
     def set_laggards_aside(self) -> None:
-        """Where there are several endpoints, compare their heads and rest those that lag."""
+        """Where there are several endpoints, compare their heads: rest those that lag, take back the others.
+
+        A head that somebody told of counts also when he is gone: who has not reached it stands still.
+        """
         if len(self._seats) < 2:
             return
-        heads: list[tuple[Seat, int]] = []
-        for seat in self._order():
-            try:
-                heads.append((seat, int(self._ask_verified(seat, "eth_blockNumber", []), 16)))
-            except (NodeUnreachable, WrongChain) as problem:
-                self._rest(seat, problem)
-            except (NodeRefused, TypeError, ValueError):
-                self._rest(seat, NodeUnreachable(seat.endpoint.host, ("does not tell its head",)))
-        best = max((head for _, head in heads), default=0)
-        for seat, head in heads:
-            if best - head > MAX_LAG_BLOCKS:
-                lag = f"{best - head} blocks behind its peers"
-                self._rest(seat, NodeUnreachable(seat.endpoint.host, (lag,)))
+        now_s = self._clock()
+        seats = [s for s in self._seats if s.rests_until_s <= now_s or s.lags]
+        for i, found in together([partial(self._head_of, seat) for seat in seats]):
+            if isinstance(found, int):
+                self._note_head(seats[i], found)
+            else:
+                self._rest(seats[i], found)
+        best = max(s.head for s in self._seats)
+        for seat in (s for s in seats if s.lags or s.rests_until_s <= now_s):
+            behind, age_s = best - seat.head, self._clock() - seat.head_since_s
+            if behind > self._max_lag_blocks:
+                self._set_aside(seat, f"{behind} blocks behind its peers")
+            elif behind > 0 and age_s > self._max_head_age_s:
+                self._set_aside(seat, f"no new block for {age_s:.0f} s, {behind} behind its peers")
+            elif seat.lags:
+                seat.lags, seat.failures, seat.rests_until_s = False, 0, 0.0
 
     def set_current_aside(self, reason: str) -> None:
         """Rest the endpoint in use because its answers cannot be right."""
         if self._current is not None:
             self._rest(self._current, NodeUnreachable(self._current.endpoint.host, (reason,)))
+
+    def broadcast(self, raw: str) -> tuple[NodeRefused, ...]:
+        """Hand a signed transaction to every endpoint that does not rest, at once.
+
+        Returns nothing as soon as one takes it, else what those that answered said against it, by preference.
+        Raises `NodeUnreachable` when nobody answers.
+        """
+        deadline_s = self._clock() + self._timeout_s
+        while True:
+            order, now_s = self._order(), self._clock()
+            seats = [s for s in order if s.rests_until_s <= now_s] or order
+            refusals: dict[int, NodeRefused] = {}
+            for i, problem in together([partial(self._hand_over, seat, raw) for seat in seats]):
+                if problem is None:
+                    return ()
+                if isinstance(problem, NodeRefused):
+                    refusals[i] = problem
+                else:
+                    self._rest(seats[i], problem)
+            if refusals:
+                return tuple(refusals[i] for i in sorted(refusals))
+            self._wait_or_give_up(deadline_s)
 
     def close(self) -> None:
         """Close all connections."""
@@ -164,27 +218,54 @@ class NodePool:
         now_s = self._clock()
         seats = sorted(self._seats, key=lambda s: s is not self._current)  # stable: by preference
         ready = [s for s in seats if s.rests_until_s <= now_s]
-        # When none of those answers, whoever merely failed or lagged is asked all the same.
-        return ready + [s for s in seats if s.rests_until_s > now_s and not s.asked_for_patience]
+        # When none of those answers, whoever merely failed is asked all the same.
+        failed = [s for s in seats if s.rests_until_s > now_s and not s.asked_for_patience and not s.lags]
+        return ready + failed
 
     def _ask(self, seat: Seat, method: str, params: Params) -> Any:
         if seat is not self._current:
             self._verify(seat)
         answer = seat.endpoint.ask(method, params(seat) if callable(params) else params)
         seat.failures = 0
+        self.answered.add(self._seats.index(seat))
         if seat is not self._current:
             self._current = seat
             self.switches += 1
         return answer
 
-    def _ask_verified(self, seat: Seat, method: str, params: list[Any]) -> Any:
-        if seat is not self._current:
-            self._verify(seat)
-        return seat.endpoint.ask(method, params)
-
-    def _verify(self, seat: Seat) -> None:
+    def _head_of(self, seat: Seat) -> int | NodeUnreachable | WrongChain:
+        """Ask for a head without changing anything that other threads see."""
         try:
-            found = int(seat.endpoint.ask("eth_chainId", []), 16)
+            if seat is not self._current:
+                self._verify(seat, timeout_s=_CENSUS_S)
+            return int(seat.endpoint.ask("eth_blockNumber", [], timeout_s=_CENSUS_S), 16)
+        except (NodeUnreachable, WrongChain) as problem:
+            return problem
+        except (NodeRefused, TypeError, ValueError):
+            return NodeUnreachable(seat.endpoint.host, ("does not tell its head",))
+
+    def _note_head(self, seat: Seat, head: int) -> None:
+        if head != seat.head:
+            seat.head, seat.head_since_s = head, self._clock()
+
+    def _set_aside(self, seat: Seat, why: str) -> None:
+        self._rest(seat, NodeUnreachable(seat.endpoint.host, (why,)))
+        seat.lags = True
+
+    def _hand_over(self, seat: Seat, raw: str) -> NodeRefused | NodeUnreachable | None:
+        """Give one endpoint a transaction; None when it takes it.
+
+        Its chain id need not be known: the transaction is signed for ours.
+        """
+        try:
+            seat.endpoint.ask("eth_sendRawTransaction", [raw])
+        except (NodeRefused, NodeUnreachable) as problem:
+            return problem
+        return None
+
+    def _verify(self, seat: Seat, *, timeout_s: float | None = None) -> None:
+        try:
+            found = int(seat.endpoint.ask("eth_chainId", [], timeout_s=timeout_s), 16)
         except (NodeRefused, TypeError, ValueError):
             raise NodeUnreachable(seat.endpoint.host, ("does not tell its chain id",)) from None
         if found != self._chain_id:
@@ -195,6 +276,7 @@ class NodePool:
 
     def _rest(self, seat: Seat, problem: NodeUnreachable | WrongChain) -> None:
         seat.failures += 1
+        seat.lags = False
         rest_s = min(_LONGEST_REST_S, _FIRST_REST_S * 2 ** min(seat.failures - 1, 10))
         seat.asked_for_patience = isinstance(problem, RateLimited)
         if isinstance(problem, RateLimited):

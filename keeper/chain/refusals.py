@@ -5,6 +5,7 @@ comparisons are on lower-case text.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from keeper.chain.errors import (
@@ -136,6 +137,15 @@ def not_taken(refusal: NodeRefused) -> BroadcastRefused:
         if any(w in lower for w in words):
             return reason(refusal.host, refusal.text)
     return BroadcastRefused(refusal.host, refusal.text)
+
+
+def most_telling(refusals: Sequence[BroadcastRefused]) -> BroadcastRefused:
+    """Return the refusal to go by: having the bytes, or a block with the nonce, is known by who is ahead."""
+    for kind in (AlreadyKnown, NonceTooLow):
+        for refusal in refusals:
+            if isinstance(refusal, kind):
+                return refusal
+    return refusals[0]
 
 
 def revert_data(data: object) -> bytes:

@@ -25,6 +25,7 @@ HISTORY: Final = ("policy", "house", "history")
 EXPANDED: Final = (
     ("chains", "*", "endpoints", "*"),
     ("chains", "*", "ws_endpoints", "*"),
+    ("chains", "*", "private_endpoint"),
     ("store", "path"),
     ("journal", "path"),
     ("signer", "keystore"),

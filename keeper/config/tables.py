@@ -39,6 +39,11 @@ def _http(text: str) -> str:
     return text
 
 
+def _http_or_none(text: str) -> str:
+    """Return an endpoint, or the empty text that stands for none."""
+    return _http(text) if text else ""
+
+
 def _ws(text: str) -> str:
     """Return an endpoint that can be subscribed to."""
     parts = urlsplit(text)
@@ -124,6 +129,11 @@ class ChainTable(Table):
     endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(_some), Field(repr=False)]
     ws_endpoints: Annotated[tuple[WsEndpoint, ...], Field(repr=False)] = ()
     ws_silent_s: Positive = 15.0
+    quorum: Annotated[int, Field(ge=1)] = 1
+    private_endpoint: Annotated[str, AfterValidator(_http_or_none), Field(repr=False)] = ""
+    private_blocks: Annotated[int, Field(ge=1)] = 25
+    private_only: bool = False
+    max_lag_blocks: Count = 5
     confirmations: Count = 0
     final_after_blocks: Count = 12
     call_gas: Annotated[int, Field(ge=1_000_000)] = 50_000_000
@@ -132,6 +142,16 @@ class ChainTable(Table):
     max_head_age_s: Annotated[int, Field(ge=1)] = 120
     native: str = "ETH"
     multicall: EvmAddress = MULTICALL3
+
+    @model_validator(mode="after")
+    def _enough_endpoints(self) -> "ChainTable":
+        if self.quorum > len(self.endpoints):
+            raise PydanticCustomError(
+                "quorum",
+                "quorum is {quorum} of {count} endpoints: name more, or ask for fewer",
+                {"quorum": self.quorum, "count": len(self.endpoints)},
+            )
+        return self
 
 
 class VenueTable(Table):

@@ -378,6 +378,12 @@ def _client_fields(name: str, table: ChainTable) -> dict[str, Any]:
         "log_blocks": table.log_blocks,
         "timeout_s": table.timeout_s,
         "multicall": table.multicall,
+        "max_lag_blocks": table.max_lag_blocks,
+        "max_head_age_s": table.max_head_age_s,
+        "quorum": table.quorum,
+        "private_endpoint": table.private_endpoint,
+        "private_blocks": table.private_blocks,
+        "private_only": table.private_only,
     }
 
 

@@ -1,15 +1,16 @@
 """Fail-over between endpoints, each of which may be down, slow, behind, rate limiting or of another chain."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import NodeRefused, NodeUnreachable, WrongChain
-from keeper.chain.pool import MAX_LAG_BLOCKS, NodePool
+from keeper.chain.pool import MAX_HEAD_AGE_S, MAX_LAG_BLOCKS, NodePool
 from tests.support.rpc_proxy import (
     RpcError,
     RpcProxy,
@@ -31,6 +32,7 @@ class FakeNode:
     name: str
     chain_id: int = 10
     head: int = 100
+    taken: list[str] = field(default_factory=list)
 
     def __call__(self, method: str, params: list[Any]) -> Any:
         match method:
@@ -40,7 +42,17 @@ class FakeNode:
                 return hex(self.head)
             case "name":
                 return self.name
+            case "eth_sendRawTransaction":
+                self.taken.append(params[0])
+                return "0x"
         raise RpcError(-32601, "Method not found")
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
+    deadline_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
 
 
 class Clock:
@@ -215,9 +227,52 @@ def test_a_laggard_is_set_aside_until_it_catches_up(two: Setup) -> None:
     two.nodes[1].head += 1
     two.pool.set_laggards_aside()
     assert two.name() == "second"
-    two.proxies[1].fault(dropped())
     two.nodes[0].head = two.nodes[1].head
+    two.proxies[1].fault(dropped())
+    two.pool.set_laggards_aside()
     assert two.name() == "first"
+
+
+def test_a_laggard_is_not_asked_when_its_better_is_gone(two: Setup) -> None:
+    """A node days behind looks sound once nobody is left to show that it is not."""
+    two.pool.connect()
+    two.nodes[1].head += 1000
+    two.pool.set_laggards_aside()
+    two.proxies[1].fault(dropped())
+    for _ in range(5):
+        two.pool.set_laggards_aside()
+        with pytest.raises(NodeUnreachable, match="1000 blocks behind its peers"):
+            two.name()
+        two.clock.now_s += 60.0
+    two.nodes[0].head += 1000
+    two.pool.set_laggards_aside()
+    assert two.name() == "first"
+
+
+def test_a_node_that_stands_still_is_set_aside_though_it_lags_little(two: Setup) -> None:
+    two.pool.connect()
+    two.pool.set_laggards_aside()
+    two.clock.now_s += MAX_HEAD_AGE_S + 1.0
+    two.pool.set_laggards_aside()
+    assert two.name() == "first", "a chain that makes no blocks has no laggards"
+    two.nodes[1].head += 1
+    two.pool.set_laggards_aside()
+    assert two.name() == "second"
+    two.nodes[0].head += 1
+    two.pool.set_laggards_aside()
+    two.proxies[1].fault(dropped())
+    assert two.name() == "first"
+
+
+def test_a_slow_node_is_not_waited_for_by_the_others(two: Setup) -> None:
+    two.pool.connect()
+    two.proxies[1].fault(delayed(30.0))
+    two.pool.set_laggards_aside()
+    assert two.name() == "first"
+    seen = len(two.proxies[1].seen)
+    for _ in range(5):
+        two.pool.set_laggards_aside()
+    assert len(two.proxies[1].seen) == seen, "it rests"
 
 
 def test_a_node_that_does_not_tell_its_head_is_set_aside(two: Setup) -> None:
@@ -232,3 +287,56 @@ def test_an_endpoint_set_aside_for_its_answers_gives_way(two: Setup) -> None:
     assert two.name() == "first"
     two.pool.set_current_aside("cannot be right")
     assert two.name() == "second"
+
+
+# Broadcasts
+
+
+def test_a_transaction_goes_to_all_endpoints_at_once(two: Setup) -> None:
+    two.pool.connect()
+    assert two.pool.broadcast("0xab") == ()
+    wait_until(lambda: all(node.taken == ["0xab"] for node in two.nodes))
+
+
+def test_one_that_takes_it_is_enough(two: Setup) -> None:
+    two.pool.connect()
+    two.proxies[0].fault(delayed(30.0))
+    assert two.pool.broadcast("0xab") == ()
+    two.proxies[0].clear()
+    two.proxies[0].fault(refused(-32000, "nonce too low"), "eth_sendRawTransaction")
+    assert two.pool.broadcast("0xcd") == ()
+    assert two.nodes[1].taken == ["0xab", "0xcd"]
+
+
+def test_refusals_come_in_order_of_preference(two: Setup) -> None:
+    two.pool.connect()
+    two.proxies[0].fault(refused(-32000, "transaction underpriced"), "eth_sendRawTransaction")
+    two.proxies[1].fault(refused(-32000, "nonce too low"), "eth_sendRawTransaction")
+    first, second = two.pool.broadcast("0xab")
+    assert (first.text, second.text) == ("transaction underpriced", "nonce too low")
+    two.proxies[0].fault(dropped(), "eth_sendRawTransaction")
+    (only,) = two.pool.broadcast("0xab")
+    assert only.text == "nonce too low"
+
+
+def test_a_transaction_that_nobody_answers_is_unknown(two: Setup) -> None:
+    two.pool.connect()
+    for proxy in two.proxies:
+        proxy.fault(dropped(), "eth_sendRawTransaction")
+    with pytest.raises(NodeUnreachable, match="connection broke"):
+        two.pool.broadcast("0xab")
+
+
+def test_a_resting_endpoint_gets_no_transaction_while_another_is_awake(two: Setup) -> None:
+    two.pool.connect()
+    two.nodes[1].head += 1000
+    two.pool.set_laggards_aside()
+    assert two.pool.broadcast("0xab") == ()
+    assert [node.taken for node in two.nodes] == [[], ["0xab"]]
+
+
+def test_a_rate_limited_broadcast_is_tried_again(one: Setup) -> None:
+    one.pool.connect()
+    one.proxies[0].fault(limited(retry_after_s=2), "eth_sendRawTransaction", times=1)
+    assert one.pool.broadcast("0xab") == ()
+    assert one.clock.slept_s == [2.0]

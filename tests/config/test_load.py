@@ -170,3 +170,22 @@ def test_the_parameters_follow_from_the_values_not_from_their_order(write: Write
     swapped = TEXT[:start] + TEXT[middle:end] + TEXT[start:middle] + TEXT[end:]
     assert swapped != TEXT
     assert load(write(swapped), {}).params().digest == load(EXAMPLE, {}).params().digest
+
+
+def test_websockets_and_private_endpoints_keep_their_secrets(write: Write) -> None:
+    text = TEXT.replace("ws_endpoints = []", 'ws_endpoints = ["wss://node.example/${KEY}"]')
+    text = text.replace('private_endpoint = ""', 'private_endpoint = "https://relay.example/${KEY}"')
+    chain = load(write(text), {"KEY": "s3cretKey"}).chains["optimism"]
+    assert chain.ws_endpoints == ("wss://node.example/s3cretKey",)
+    assert chain.private_endpoint == "https://relay.example/s3cretKey"
+    assert "s3cretKey" not in repr(chain)
+    wrong = text.replace("wss://", "https://").replace('"https://relay', '"wss://relay')
+    found = problems(write(wrong), {"KEY": "s3cretKey"})
+    assert list(found) == ["chains.optimism.private_endpoint", "chains.optimism.ws_endpoints[0]"]
+    assert "s3cretKey" not in str(found)
+
+
+def test_a_quorum_needs_as_many_endpoints(write: Write) -> None:
+    found = problems(write(TEXT.replace("quorum = 1", "quorum = 2")))
+    assert list(found) == ["chains.optimism"]
+    assert "quorum is 2 of 1 endpoints" in found["chains.optimism"]
