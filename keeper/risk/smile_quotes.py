@@ -227,9 +227,8 @@ def _columns(
         raise UnfitValueError("call", f"shape is {is_call.shape}, expected ({n},)")
     prices = {}
     for field, values in {"bid": bid, "ask": ask, "forward_usd": forward_usd}.items():
-        prices[field] = finite(
-            field, np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0), shape=(n,)
-        )
+        given = np.asarray(values, dtype=np.float64)
+        prices[field] = finite(field, np.where(np.isnan(given), 0.0, given), shape=(n,))
         require(field, prices[field], prices[field] >= 0.0, "at least 0, or NaN")
     return _Columns(
         expiry_y=finite("expiry_y", expiry_y, shape=(n,)),

@@ -61,6 +61,7 @@ _STALL: Final = 1e-2
 
 _DAMPING: Final = 1e-2
 _SHRINK: Final = 0.1
+_GIVE_UP: Final = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -198,6 +199,8 @@ def _descend(
             parameters, here, growth = moved, there, 2.0
         else:
             damping, growth = damping * growth, 2.0 * growth
+            if damping > _GIVE_UP:
+                break
         if tried % _LOOK_BACK == 0:
             if here.cost > (1.0 - _STALL) * mark:
                 break

@@ -18,10 +18,10 @@ A, LEFT, RIGHT, CENTRE, LOG_WIDTH = range(PARAMETERS)
 """Columns of the parameters."""
 
 PULL: Final = 0.1
-"""Weight of the squared distance from the middle of a band, beside that from the band itself."""
+"""Weight of the distance from the middle of a band, beside that from the band itself."""
 
 FAR: Final = 1.0
-"""Distance from the band, in half widths, from which the loss is linear."""
+"""Distance, in half widths, from which the loss is no longer squared but linear."""
 
 DENSITY_MARGIN: Final = 2e-3
 """g that the penalty asks for, so that what lies between its nodes stays above 0."""
@@ -189,13 +189,13 @@ def _quotes(parameters: Floats, problem: Problem) -> tuple[float, Floats, Floats
     at = parameters[problem.row]
     z = (total_variance(at, problem.k) - problem.mid) / problem.scale
     jacobian = (variance_gradient(at, problem.k) / problem.scale[:, None]).T
-    outside = np.maximum(np.abs(z) - problem.half / problem.scale, 0.0)
-    is_far = outside > FAR
+    away = np.abs(z)
+    outside = np.maximum(away - problem.half / problem.scale, 0.0)
     pull = PULL * problem.pull
-    loss = np.where(is_far, FAR * (2.0 * outside - FAR), outside * outside) + pull * z * z
-    weight = np.where(is_far, FAR / np.maximum(outside, FAR), 1.0) * (outside > 0.0)
-    force = weight * np.copysign(outside, z) + pull * z
-    weighted = jacobian * (weight + pull)
+    loss = _flattened(outside) + pull * _flattened(away)
+    weight, pull_weight = FAR / np.maximum(outside, FAR), pull * FAR / np.maximum(away, FAR)
+    force = weight * np.copysign(outside, z) + pull_weight * z
+    weighted = jacobian * (weight * (outside > 0.0) + pull_weight)
     E = parameters.shape[0]
     normal, gradient = np.zeros((E, PARAMETERS, E, PARAMETERS)), np.zeros((E, PARAMETERS))
     for row in range(E):
@@ -203,6 +203,11 @@ def _quotes(parameters: Floats, problem: Problem) -> tuple[float, Floats, Floats
         normal[row, :, row, :] = weighted[:, own] @ jacobian[:, own].T
         gradient[row] = jacobian[:, own] @ force[own]
     return float(loss.sum()), normal.reshape(E * PARAMETERS, E * PARAMETERS), gradient.ravel()
+
+
+def _flattened(away: Floats) -> Floats:
+    """Return the square of a distance, or beyond `FAR` the line that touches it there."""
+    return np.where(away > FAR, FAR * (2.0 * away - FAR), away * away)
 
 
 def _density(parameters: Floats, problem: Problem, weight: float) -> tuple[Floats, Floats]:

@@ -210,7 +210,8 @@ def smile_index(slices: RawSvi, expiry_y: ArrayLike, *, tenor_y: float = INDEX_T
 
 def _prices(field: str, values: ArrayLike, n: int) -> Floats:
     """Return prices with 0 for what is not quoted."""
-    prices = finite(field, np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0), shape=(n,))
+    given = np.asarray(values, dtype=np.float64)
+    prices = finite(field, np.where(np.isnan(given), 0.0, given), shape=(n,))
     require(field, prices, prices >= 0.0, "at least 0, or NaN")
     return prices
 

@@ -95,8 +95,8 @@ def test_a_wing_just_too_steep_offends_at_infinity() -> None:
 
 
 def crossings(one: RawSvi, two: RawSvi) -> NDArray[np.float64]:
-    """Roots of w_one = w_two, from the quartic that squaring twice leaves (arXiv:1204.0646, section 3.1)."""
-    # u + b1 r1 = b2 r2 with u linear; squared: u**2 + 2 b1 u r1 + b1**2 r1**2 - b2**2 r2**2 = 0; squared again.
+    """Roots of w_one = w_two: the quartic that squaring twice leaves (arXiv:1204.0646, section 3.1)."""
+    # u + b1 r1 = b2 r2 with u linear; squared: u**2 + 2 b1 u r1 + b1**2 r1**2 - b2**2 r2**2 = 0; once more.
     (a1, b1, rho1, m1, s1), (a2, b2, rho2, m2, s2) = (
         [float(getattr(x, name)[0]) for name in ("a", "b", "rho", "m", "sigma")] for x in (one, two)
     )
@@ -115,7 +115,9 @@ def test_calendar_verdict_agrees_with_the_quartic(one: RawSvi, two: RawSvi) -> N
     """Between two crossings the order of slices is constant, so one point in each interval decides."""
     found = least_calendar_gap(one, two)
     at = crossings(one, two)
-    ends = np.concatenate([[at[0] - 1.0], 0.5 * (at[:-1] + at[1:]), [at[-1] + 1.0]]) if at.size else np.zeros(1)
+    ends = (
+        np.concatenate([[at[0] - 1.0], 0.5 * (at[:-1] + at[1:]), [at[-1] + 1.0]]) if at.size else np.zeros(1)
+    )
     far = np.concatenate([ends, [-1e4, 1e4]])
     rise = float((two.total_variance(far) / one.total_variance(far) - 1.0).min())
     if rise < -1e-6:

@@ -70,7 +70,9 @@ def test_derivatives_are_those_of_total_variance(slice_: RawSvi, k: float) -> No
 def test_least_variance_is_the_least(slice_: RawSvi) -> None:
     k = slice_.least_at[0] + slice_.sigma[0] * np.sinh(np.linspace(-8, 8, 501))
     assert (slice_.total_variance(k) >= slice_.least_variance * (1 - 1e-12) - 1e-15).all()
-    assert slice_.total_variance(slice_.least_at)[0] == pytest.approx(slice_.least_variance[0], rel=1e-9, abs=1e-12)
+    assert slice_.total_variance(slice_.least_at)[0] == pytest.approx(
+        slice_.least_variance[0], rel=1e-9, abs=1e-12
+    )
 
 
 @given(slices(), st.floats(0.001, 5.0))
@@ -82,7 +84,9 @@ def test_jump_wings_round_trip(slice_: RawSvi, expiry_y: float) -> None:
     k = np.linspace(-2, 2, 21)
     # The depth of the bend is a difference of two variances, whose rounding the inverse divides by.
     condition = float(jw.v[0] / (jw.v[0] - jw.v_tilde[0]))
-    np.testing.assert_allclose(back.total_variance(k), slice_.total_variance(k), rtol=1e-11 * condition + 1e-9)
+    np.testing.assert_allclose(
+        back.total_variance(k), slice_.total_variance(k), rtol=1e-11 * condition + 1e-9
+    )
 
 
 @given(slices())
