@@ -82,7 +82,7 @@ def test_a_password_that_only_its_owner_may_read_is_taken(
 def test_a_password_file_of_somebody_else_is_refused(
     keystore: Path, password_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keeper.execution.signer.os.geteuid", lambda: 12_345)
+    monkeypatch.setattr("keeper.execution.signer.keystore.os.geteuid", lambda: 12_345)
     with pytest.raises(KeystoreError, match=r"belongs to user \d+, expected 12345"):
         KeystoreSigner.load(keystore, password_file)
 
@@ -128,3 +128,37 @@ def test_loading_a_key_leaves_the_recursion_limit(keystore: Path, password_file:
     before = sys.getrecursionlimit()
     KeystoreSigner.load(keystore, password_file)
     assert sys.getrecursionlimit() == before
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o440, 0o600])
+def test_a_systemd_credential_is_taken_with_its_mode(
+    keystore: Path, password_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    password_file.chmod(mode)
+    assert KeystoreSigner.load(keystore, password_file).address == Account.from_key(KEY).address
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o404, 0o460, 0o450])
+def test_a_credential_that_everybody_may_read_is_refused(
+    keystore: Path, password_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    password_file.chmod(mode)
+    with pytest.raises(KeystoreError, match=f"has mode {mode:04o}, expected 0400 or 0440"):
+        KeystoreSigner.load(keystore, password_file)
+
+
+def test_a_file_beside_the_credentials_is_none(
+    keystore: Path, password_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    password_file.chmod(0o440)
+    for path in (password_file, folder / ".." / password_file.name):
+        with pytest.raises(KeystoreError, match="has mode 0440, expected 0600"):
+            KeystoreSigner.load(keystore, path)
+    (folder / "linked").symlink_to(password_file)
+    with pytest.raises(KeystoreError, match="has mode 0440, expected 0600"):
+        KeystoreSigner.load(keystore, folder / "linked")

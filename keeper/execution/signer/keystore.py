@@ -1,15 +1,15 @@
-"""Keys, behind one interface. The only module of the product that sees one."""
+"""A key from an encrypted keystore file, opened with a password from another file."""
 
 import json
 import os
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from keeper.execution.errors import KeystoreError
+from keeper.execution.signer.interface import Signed
 from keeper.model.reads import Address
 
 if TYPE_CHECKING:
@@ -17,26 +17,8 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
-    """Bytes that anybody may broadcast."""
-
-    raw: bytes
-    tx_hash: str
-    """0x-prefixed."""
-
-
-class Signer(Protocol):
-    """Signs transactions for one address."""
-
-    @property
-    def address(self) -> Address:
-        """Whose transactions these are."""
-        ...
-
-    def sign(self, tx: Mapping[str, Any]) -> Signed:
-        """Sign a complete transaction: chain id, nonce, gas and fees included."""
-        ...
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""Environment variable in which systemd names the folder of a service's credentials."""
 
 
 class KeystoreSigner:
@@ -115,14 +97,31 @@ def _password(path: Path) -> str:
             content = file.read()
     except OSError as error:
         raise KeystoreError(path, f"the password file cannot be read: {error.strerror}") from None
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o077:
-        raise KeystoreError(path, f"the password file has mode {mode:04o}, expected 0600: run chmod 600")
-    if status.st_uid != os.geteuid():
-        raise KeystoreError(
-            path, f"the password file belongs to user {status.st_uid}, expected {os.geteuid()}"
-        )
+    _require_private(path, status)
     try:
         return content.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         raise KeystoreError(path, "the password file is not UTF-8 text") from None
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
+    """Raise `KeystoreError` unless only its owner may read the file, or systemd gave it to this service.
+
+    systemd leaves a credential with root and lets the service's user read it by an access list, which shows
+    as a read bit of the group. Source: systemd.exec(5), "Credentials".
+    """
+    credential = _is_credential(path)
+    forbidden, owners = (0o037, {0, os.geteuid()}) if credential else (0o077, {os.geteuid()})
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & forbidden:
+        expected = "0400 or 0440, as systemd makes it" if credential else "0600: run chmod 600"
+        raise KeystoreError(path, f"the password file has mode {mode:04o}, expected {expected}")
+    if status.st_uid not in owners:
+        raise KeystoreError(
+            path, f"the password file belongs to user {status.st_uid}, expected {os.geteuid()}"
+        )
+
+
+def _is_credential(path: Path) -> bool:
+    folder = os.environ.get(CREDENTIALS)
+    return bool(folder) and path.resolve().is_relative_to(Path(folder or "/").resolve())
