@@ -10,11 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from keeper.chain.errors import EndpointsDisagree, NodeUnreachable, PinnedBlockGone, QuorumMissing
+from keeper.chain.errors import (
+    EndpointsDisagree,
+    MulticallMissing,
+    NodeUnreachable,
+    PinnedBlockGone,
+    QuorumMissing,
+    WrongChain,
+)
 from keeper.chain.reader import Reader
 from keeper.chain.simulation import Explain
 from keeper.chain.transactions import Tx
-from keeper.model.errors import DataError, TransientError
+from keeper.model.errors import DataError, KeeperError, TransientError
 from keeper.model.intent import Simulation
 from keeper.model.reads import Address, Call, Failed, Logs, Read
 from keeper.model.snapshot import BlockRef
@@ -22,7 +29,10 @@ from keeper.model.snapshot import BlockRef
 _PATIENCE_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Pauses for a witness that has not seen the block yet: nodes hear of a block within about a second."""
 
-Testimony: TypeAlias = list[Any] | TransientError | DataError
+_NO_TESTIMONY: Final = (TransientError, DataError, WrongChain, MulticallMissing)
+"""What a witness may come to. Whether the configuration is right, the endpoint in use tells."""
+
+Testimony: TypeAlias = list[Any] | KeeperError
 """A witness's answers, or why it has none."""
 
 
@@ -32,7 +42,7 @@ class Witness:
 
     reader: Reader
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "witness"))
-    silent: TransientError | DataError | None = None
+    silent: KeeperError | None = None
     """Why it has not answered: what else waits for it is given up, until the reads are settled."""
 
     failed_s: float = 0.0
@@ -54,7 +64,7 @@ class Witness:
                 if pause_s is None:
                     return self._failed(problem)
                 time.sleep(pause_s)
-            except (TransientError, DataError) as problem:
+            except _NO_TESTIMONY as problem:
                 return self._failed(problem)
         raise AssertionError
 
@@ -63,7 +73,7 @@ class Witness:
     ) -> tuple[Simulation, ...]:
         """Simulate at the witness's head, once that has reached block `not_before`.
 
-        Raises `NodeUnreachable`, `DataError`.
+        Raises one of `_NO_TESTIMONY`.
         """
         for pause_s in (*_PATIENCE_S, None):
             found = self.reader.simulator.bundle(sender, txs, explain)
@@ -73,7 +83,7 @@ class Witness:
                 time.sleep(pause_s)
         raise NodeUnreachable(self.host, (f"has not seen block {not_before}",))
 
-    def _failed(self, problem: TransientError | DataError) -> TransientError | DataError:
+    def _failed(self, problem: KeeperError) -> KeeperError:
         self.silent, self.failed_s = problem, time.monotonic()
         return problem
 
@@ -150,7 +160,7 @@ class Quorum:
             witness = self._witnesses[i]
             try:
                 theirs = witness.simulate(sender, txs, explain, number)
-            except (NodeUnreachable, DataError) as problem:
+            except _NO_TESTIMONY as problem:
                 reasons.append(str(problem))
                 continue
             failed = next((s for s in theirs if not s.ok), None)
