@@ -48,6 +48,8 @@ class CallReader:
         self._multicall = multicall
         self._book = GasBook(call_gas)
         self._runtime: str | None = None
+        self._found = False
+        """Whether there was an answer at the multicall's address."""
 
     def answer(self, calls: Sequence[Call], at: BlockRef) -> list[Any]:
         """Return decoded answers in the order of `calls`, `Failed` for each that gave none.
@@ -129,10 +131,14 @@ class CallReader:
     ) -> tuple[list[Result], bool]:
         transaction = {"to": self._multicall, "data": frame(entries), "gas": hex(self._book.limit)}
         data, overridden = self._pinned.call(transaction, at, overrides)
+        if not data and self._found:
+            raise self._disbelieved("answers nothing where there was a multicall")
         if not data:
             raise MulticallMissing(self._name, self._chain_id, self._multicall)
         try:
-            return unframe(data, len(entries)), overridden
+            results = unframe(data, len(entries))
+            self._found = True
+            return results, overridden
         except AbiMismatch as problem:
             raise self._disbelieved(str(problem)) from None
 
