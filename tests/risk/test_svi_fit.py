@@ -6,10 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from keeper.model.quote import VolSlice, VolSurface
+from keeper.model.units import ONE, Wad
 from keeper.risk import black76
 from keeper.risk.arbitrage import SurfaceArbitrageError, require_no_arbitrage
 from keeper.risk.fit_problem import SparseSmileError
-from keeper.risk.smile_quotes import SmileQuotes, book_quotes, mark_quotes, rows_of
+from keeper.risk.smile_quotes import SmileQuotes, board_quotes, book_quotes, mark_quotes, rows_of
+from keeper.risk.surface import surface
 from keeper.risk.svi import RawSvi, joined, raw_svi
 from keeper.risk.svi_fit import fit_svi, inside_band
 
@@ -140,6 +143,34 @@ def test_noise_gives_a_surface_without_arbitrage(noise: list[float]) -> None:
     k = np.linspace(-1.5, 1.5, 301)
     w = fit.slices[:, None].total_variance(k)
     assert (np.diff(w, axis=0) >= -1e-9 * w[1:]).all()
+
+
+def test_a_venue_board_becomes_a_surface() -> None:
+    """Base vol times skew, as an automated market maker quotes it: six strikes, no bands."""
+    strikes, skews = (1400, 1500, 1600, 1700, 1800, 2000), (1.25, 1.1, 1.0, 0.96, 0.97, 1.05)
+    boards = tuple(
+        VolSlice(
+            expiry_s=days * 86_400,
+            strikes=tuple(Wad(K * ONE) for K in strikes),
+            vols=tuple(Wad(round(base * skew * ONE)) for skew in skews),
+        )
+        for days, base in ((7, 0.72), (28, 0.68), (84, 0.65))
+    )
+    venue = VolSurface(
+        underlying="ETH",
+        venue="lyra:10",
+        chain_id=10,
+        rate=Wad(0),
+        slices=boards,
+        source="test",
+        observed_at_s=0,
+    )
+    fit = fit_svi(board_quotes(venue, spot_usd=1620.0, now_s=0))
+    require_no_arbitrage(fit.slices)
+    whole = surface(fit.expiry_y, fit.forward_usd, fit.slices)
+    for T, base in zip(fit.expiry_y, (0.72, 0.68, 0.65), strict=True):
+        vols = whole.vol(T, np.array(strikes[1:5], dtype=np.float64))
+        np.testing.assert_allclose(vols, base * np.array(skews[1:5]), atol=0.03)
 
 
 def test_few_strikes_still_give_a_smile() -> None:
