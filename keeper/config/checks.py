@@ -28,7 +28,9 @@ def cross_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _volumes(_table(_table(raw, "policy"), "house"), venues)
     if raw.get("mode") == "live" and "signer" not in raw:
         yield Problem(
-            key="signer", found="", expected='missing; mode = "live" needs keystore and password_file'
+            key="signer",
+            found="",
+            expected='missing; mode = "live" needs keystore and password_file, or another kind of signer',
         )
 
 

@@ -30,6 +30,8 @@ EXPANDED: Final = (
     ("journal", "path"),
     ("signer", "keystore"),
     ("signer", "password_file"),
+    ("signer", "url"),
+    ("signer", "key_id"),
     HISTORY,
 )
 """Keys whose values may name environment variables."""

@@ -44,6 +44,14 @@ def _http_or_none(text: str) -> str:
     return _http(text) if text else ""
 
 
+def _private_or_none(text: str) -> str:
+    """Return an endpoint that nobody can listen in on: https, or a port of this machine."""
+    parts = urlsplit(_http_or_none(text))
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise PydanticCustomError("plain_http", "expected https://; http:// goes to 127.0.0.1 only")
+    return text
+
+
 def _ws(text: str) -> str:
     """Return an endpoint that can be subscribed to."""
     parts = urlsplit(text)
@@ -282,8 +290,31 @@ class PolicyTable(Table):
 class SignerTable(Table):
     """`[signer]`: where the key lies; the key itself is never here."""
 
-    keystore: FilePath
-    password_file: FilePath
+    kind: Literal["keystore", "remote", "kms"] = "keystore"
+    keystore: FilePath | None = None
+    password_file: FilePath | None = None
+    address: EvmAddress | None = None
+    url: Annotated[str, AfterValidator(_private_or_none), Field(repr=False)] = ""
+    method: Literal["eth_signTransaction", "account_signTransaction"] = "eth_signTransaction"
+    key_id: str = ""
+    region: str = ""
+    kms_endpoint: Annotated[str, AfterValidator(_private_or_none)] = ""
+    timeout_s: Positive = 5.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SignerTable":
+        needed = {
+            "keystore": ("keystore", "password_file"),
+            "remote": ("address", "url"),
+            "kms": ("address", "key_id"),
+        }[self.kind]
+        if missing := [key for key in needed if not getattr(self, key)]:
+            raise PydanticCustomError(
+                "incomplete",
+                'kind = "{kind}" needs {missing}',
+                {"kind": self.kind, "missing": " and ".join(missing)},
+            )
+        return self
 
 
 class LimitTable(Table):

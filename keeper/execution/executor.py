@@ -18,6 +18,7 @@ from keeper.execution.limits import Limits, Pace
 from keeper.execution.node import NODE_TROUBLE, Node
 from keeper.execution.outcome import not_done, outcome_of
 from keeper.execution.signer import Signer
+from keeper.execution.signer.errors import SignerUnreachable
 from keeper.execution.task import Task, obstacle, task_of
 from keeper.model.errors import DataError
 from keeper.model.intent import OPEN, Outcome, Simulation, TxState
@@ -30,7 +31,7 @@ from keeper.store.errors import StoreModeError
 from keeper.store.rows import ENDED, UNSIGNED, StoredIntent
 from keeper.store.store import Store
 
-_NOT_NOW: Final = (NodeUnreachable, PinnedBlockGone, DataError)
+_NOT_NOW: Final = (NodeUnreachable, PinnedBlockGone, SignerUnreachable, DataError)
 """What keeps one action from being carried out, and leaves the others alone."""
 
 _SHORT_WAIT_S: Final = 2.0

@@ -6,13 +6,15 @@ from typing import Final, Protocol
 from keeper.chain.errors import AbiMismatch, NodeRefused, NodeUnreachable
 from keeper.chain.simulation import Explain
 from keeper.chain.transactions import Fees, Receipt, Tx
+from keeper.execution.signer.errors import SignerRefused, SignerUnreachable
 from keeper.model.intent import Simulation
 from keeper.model.reads import Address, Reads, T
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
 
-NODE_TROUBLE: Final = (NodeUnreachable, NodeRefused, AbiMismatch)
-"""A node that does not answer, answers with an error, or answers garbage. It may do better next time."""
+NODE_TROUBLE: Final = (NodeUnreachable, NodeRefused, AbiMismatch, SignerUnreachable, SignerRefused)
+"""A node that does not answer, answers with an error, or answers garbage; or a signer in another process that
+signs nothing. It may do better next time."""
 
 
 class Node(Protocol):

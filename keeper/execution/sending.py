@@ -10,7 +10,8 @@
 | anything else, or no answer | unknown | stays open; the same bytes again next cycle |
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from keeper.chain.errors import AbiMismatch, AlreadyKnown, BroadcastRefused, NodeUnreachable
 from keeper.execution.allowlist import AllowList
@@ -20,6 +21,7 @@ from keeper.execution.ledger import Ledger
 from keeper.execution.limits import DAY_S, Limits, check_limits
 from keeper.execution.node import Node
 from keeper.execution.signer import Signer
+from keeper.execution.signer.errors import SignedOtherwise
 from keeper.model.intent import Simulation, TxIntent
 from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef
@@ -55,8 +57,8 @@ class Sending:
     def sign_first(self, intent: TxIntent, head: BlockRef) -> Attempt:
         """Take the lane's next nonce, sign, and keep the bytes.
 
-        Raises `HaltedError`, `NotAllowedError`, `LimitError`, `BudgetError`, or node trouble; then no nonce
-        is taken.
+        Raises `HaltedError`, `NotAllowedError`, `LimitError`, `BudgetError`, `SignedOtherwise`, or trouble
+        of node or signer; then no nonce is taken.
         """
         self._require_not_halted()
         self._allowed.check(intent.chain_id, intent.to, intent.data)
@@ -70,7 +72,8 @@ class Sending:
                 intent, number=0, nonce=nonce, gas=intent.gas, bid=bid, head=head, cancels=False
             )
 
-        return self._ledger.sign(intent.id, self.key, at_least, make)
+        with self._halting():
+            return self._ledger.sign(intent.id, self.key, at_least, make)
 
     def sign_dearer(
         self, stored: StoredIntent, newest: Attempt, head: BlockRef, *, cancels: bool
@@ -99,9 +102,10 @@ class Sending:
         except LimitError:
             return None
         number = newest.number + 1
-        attempt = self._sign(
-            intent, number=number, nonce=newest.nonce, gas=gas, bid=bid, head=head, cancels=cancels
-        )
+        with self._halting():
+            attempt = self._sign(
+                intent, number=number, nonce=newest.nonce, gas=gas, bid=bid, head=head, cancels=cancels
+            )
         reason = "cancelled by a transfer to ourselves" if cancels else "replaced at a higher fee"
         self._ledger.sign_again(intent.id, attempt, reason)
         return attempt
@@ -118,7 +122,8 @@ class Sending:
             return self._sign(intent, number=0, nonce=nonce, gas=intent.gas, bid=bid, head=head, cancels=True)
 
         simulation = Simulation(ok=True, gas=intent.gas, error=None, block_number=head.number)
-        return self._ledger.fill(planned, nonce, simulation, make)
+        with self._halting():
+            return self._ledger.fill(planned, nonce, simulation, make)
 
     def broadcast(self, attempt: Attempt) -> BroadcastRefused | NodeUnreachable | AbiMismatch | None:
         """Hand the bytes to the node. Returns what it objects to; None when it has them.
@@ -141,6 +146,15 @@ class Sending:
         """Gas limit of a transfer to ourselves: above 21,000 where it pays for another layer too."""
         own = self._signer.address
         return gas_limit(self._node.simulate(sender=own, to=own, data="0x").gas or 21_000)
+
+    @contextmanager
+    def _halting(self) -> Iterator[None]:
+        """Halt the store when the signer signs something else: at a restart it would do so again."""
+        try:
+            yield
+        except SignedOtherwise as error:
+            self._ledger.store.halt(str(error), by="keeper")
+            raise
 
     def _require_not_halted(self) -> None:
         halt = self._ledger.store.halted()

@@ -7,8 +7,7 @@ from keeper.chain.errors import NodeRefused, NodeUnreachable
 from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable
 from keeper.execution.allowlist import AllowList
-from keeper.execution.errors import KeystoreError
-from keeper.execution.signer import KeystoreSigner, Signer
+from keeper.execution.signer import Signer
 from keeper.journal.verify import verify
 from keeper.model.book import Wallet
 from keeper.model.errors import ConfigError, DataError, TransientError
@@ -18,8 +17,15 @@ from keeper.model.units import coins, to_float
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter, Finding
 from keeper.protocols.registry import ADAPTERS
+from keeper.service.keys import load_signer
 from keeper.store.errors import StoreMissingError
 from keeper.store.store import Store
+
+_SIGNERS = {
+    "keystore": "a keystore and a password file of mode 0600",
+    "remote": "a signer that signs for the address",
+    "kms": "a key on secp256k1 of the address",
+}
 
 UNLIMITED = 2**255
 """An allowance beyond this was meant to be without limit."""
@@ -93,13 +99,11 @@ def _signer(settings: Settings) -> Generator[Finding, None, Signer | None]:
         yield _line("signer", True, "not loaded", 'nothing: mode is "dry-run"', "")
         return None
     try:
-        signer = KeystoreSigner.load(settings.signer.keystore, settings.signer.password_file)
-    except KeystoreError as error:
-        yield _line(
-            "signer", False, str(error), "a keystore and a password file of mode 0600", "see [signer]"
-        )
+        signer = load_signer(settings)
+    except (ConfigError, TransientError, DataError) as error:
+        yield _line("signer", False, str(error), _SIGNERS[settings.signer.kind], "see [signer]")
         return None
-    yield _line("signer", True, signer.address, "a key that opens", "")
+    yield _line("signer", True, signer.address, _SIGNERS[settings.signer.kind], "")
     yield from _hedge_owners(settings, signer)
     return signer
 

@@ -23,7 +23,7 @@ from keeper.execution.crash import CRASH_AT, crash_point
 from keeper.execution.errors import HaltedError
 from keeper.execution.executor import Executor, Report
 from keeper.execution.limits import Limits
-from keeper.execution.signer import KeystoreSigner, Signer
+from keeper.execution.signer import Signer
 from keeper.journal.journal import Journal
 from keeper.model.errors import ConfigError, DataError, TransientError
 from keeper.model.intent import Outcome
@@ -39,6 +39,7 @@ from keeper.protocols.registry import ADAPTERS
 from keeper.service.check import bytecode, check, failures
 from keeper.service.cycle import Cycle, Stages, run_cycle
 from keeper.service.daemon import Daemon, Schedule, Stop
+from keeper.service.keys import load_signer
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
 from keeper.snapshot.observe import Observer
 from keeper.store.store import Store
@@ -220,13 +221,13 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
     """Give a daemon ready to run, with its store and journal open and earlier transactions reconciled.
 
     A chain that does not answer does not keep the keeper from starting: its accounts are gaps. Raises
-    `NotLiveError`, `NoCodeError`, `KeystoreError`, `SignerMismatchError`, and what opening the store, the
-    journal and the chains raises: nothing has been sent then.
+    `NotLiveError`, `NoCodeError`, `SignerMismatchError`, what `load_signer` raises, and what opening the
+    store, the journal and the chains raises: nothing has been sent then.
     """
     if live and settings.mode != "live":
         raise NotLiveError(settings.source)
     stop = stop or Stop()
-    signer = _load_signer(settings) if live else None
+    signer = load_signer(settings) if live else None
     sender = signer.address if signer is not None else rehearsing_sender(settings)
     params = settings.params()
     mode: Mode = "live" if live else "dry-run"
@@ -406,11 +407,6 @@ def _require_code(settings: Settings, connected: Mapping[int, ChainClient]) -> N
             missing += failures(list(bytecode(name, venue, connected[venue.chain_id])))
     if missing:
         raise NoCodeError(settings.source, missing)
-
-
-def _load_signer(settings: Settings) -> KeystoreSigner:
-    assert settings.signer is not None, "the settings' own checks demand a signer in live mode"
-    return KeystoreSigner.load(settings.signer.keystore, settings.signer.password_file)
 
 
 def _crash_at() -> Callable[[str], None]:

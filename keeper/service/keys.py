@@ -1,0 +1,31 @@
+"""Which signer the settings name. Called in live mode only: a dry-run loads nothing that signs."""
+
+from keeper.config.settings import Settings
+from keeper.execution.signer import KeystoreSigner, Signer
+
+
+def load_signer(settings: Settings) -> Signer:
+    """Return the signer of the settings, after it has shown that it signs for its address.
+
+    Raises `KeystoreError`, `SignerUnfit`, `SignerUnreachable`, `SignerRefused`.
+    """
+    table = settings.signer
+    assert table is not None, "the settings' own checks demand a signer in live mode"
+    if table.kind == "keystore":
+        assert table.keystore is not None
+        assert table.password_file is not None
+        return KeystoreSigner.load(table.keystore, table.password_file)
+    assert table.address is not None
+    if table.kind == "remote":
+        from keeper.execution.signer.remote import RemoteSigner
+
+        return RemoteSigner.load(table.url, table.address, method=table.method, timeout_s=table.timeout_s)
+    from keeper.execution.signer.kms import KmsSigner
+
+    return KmsSigner.load(
+        table.key_id,
+        table.address,
+        region=table.region,
+        endpoint=table.kms_endpoint,
+        timeout_s=table.timeout_s,
+    )
