@@ -153,11 +153,11 @@ def _house(profile: MarginProfile) -> RenderableType:
 def _tail(house: HouseRequirement) -> Iterator[tuple[str, str]]:
     """Yield what rests on the price history, where there is one."""
     if house.es_usd is not None:
-        yield "VaR 99 %, 1 day", usd(house.var_usd)
+        yield "VaR, 1 day", usd(house.var_usd)
         yield "ES", usd(house.es_usd)
         yield "floor", usd(house.floor_usd)
     if house.history_ends_s is not None:
-        yield "closes until", day(house.history_ends_s - 1)
+        yield "closes to", day(house.history_ends_s - 1)
     if house.uncovered:
         yield "no closes of", ", ".join(house.uncovered)
 

@@ -18,7 +18,8 @@ def command(
 ) -> None:
     """Recompute the plan of journaled cycles and compare: plan ids equal, risk figures to 1e-9.
 
-    Needs no chain and no key. Exit codes: 0 all the same, 1 a difference, 2 no journal, 3 journal damaged.
+    Needs no chain and no key. Exit codes: 0 all the same, 1 a difference, 2 no such journal or cycle, 3 the
+    journal is damaged.
 
     Examples: keeper replay; keeper replay 1700000000-3f9c2a --json
     """

@@ -63,13 +63,14 @@ def taken(config: Path | None, *, at: Sequence[str] | None, cycle: str | None, j
     Raises `ConflictingSourceError`, and what reading the configuration, the chains or the journal raises.
     """
     from keeper.config.load import load
-    from keeper.service.wire import blocks_of, observing
 
     if at and (cycle is not None or journal is not None):
         raise ConflictingSourceError
     settings = load(config) if journal is None or config is not None else None
     chains = {} if settings is None else settings.chain_names()
     if settings is not None and cycle is None and journal is None:
+        from keeper.service.wire import blocks_of, observing
+
         with observing(settings, at=blocks_of(settings, at or ())) as observe:
             return Taken(snapshot=observe(), params=settings.params(), chains=chains, cycle_id=None)
     from keeper.replay.recorded import recorded

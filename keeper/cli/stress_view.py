@@ -36,11 +36,11 @@ def _profile(profile: ProfileStress, chains: Mapping[int, str], everything: bool
     if not profile.results and not profile.reverse:
         yield Text("holds nothing that moves", style="dim")
         return
-    venues = f"{compact(profile.venue_equity_usd)} / {compact(profile.venue_maintenance_usd)}"
     yield Text.assemble(
-        ("now: ", "dim"), f"net value {compact(profile.equity_usd)}",
+        ("net value ", "dim"), compact(profile.equity_usd),
         ("   house initial ", "dim"), compact(profile.house_initial_usd),
-        ("   venues' equity / maintenance ", "dim"), venues,
+        ("   venue equity/maint. ", "dim"),
+        f"{compact(profile.venue_equity_usd)}/{compact(profile.venue_maintenance_usd)}",
         ("   liquidatable ", "dim"), str(len(profile.liquidatable)),
     )  # fmt: skip
     shown = _shown(profile, everything)

@@ -18,6 +18,9 @@ from keeper.policy.venue_rule import Factors, Market, Rule, rule_of, venue_of
 MOVES = np.concatenate([np.linspace(-0.99, 0.0, 100)[:-1], np.linspace(0.0, 3.0, 121)])
 """Relative moves of the underlying that are searched for a line, 1 % apart below and 2.5 % above."""
 
+POINTS = 33
+"""Points of each closer look at the interval in which an account begins to fail."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -38,8 +41,8 @@ class Line:
 def line_of(account: Account, market: Market) -> Line | None:
     """Return the nearest liquidation line over the account's underlyings, or None where there is none.
 
-    Each underlying moves alone, perps with their spot. Between two searched moves the line is found by
-    bisection to 1e-6. Without the venue's terms or prices there is no line to give: None.
+    Each underlying moves alone, perps with their spot. Between two searched moves the line is found
+    to 1e-6. Without the venue's terms or prices there is no line to give: None.
     """
     rule = rule_of(account, market) if account.venue.maintenance > 0 else None
     if rule is None:
@@ -84,21 +87,22 @@ def _nearest(underlying: str, excess: Excess, price_usd: float) -> Line | None:
     crossings = []
     up = np.flatnonzero(values[zero:] < 0.0)
     if up.size:
-        crossings.append(_bisect(excess, float(MOVES[zero + up[0] - 1]), float(MOVES[zero + up[0]])))
+        crossings.append(_close_in(excess, float(MOVES[zero + up[0] - 1]), float(MOVES[zero + up[0]])))
     down = np.flatnonzero(values[: zero + 1] < 0.0)
     if down.size:
-        crossings.append(_bisect(excess, float(MOVES[down[-1] + 1]), float(MOVES[down[-1]])))
+        crossings.append(_close_in(excess, float(MOVES[down[-1] + 1]), float(MOVES[down[-1]])))
     if not crossings:
         return None
     move = min(crossings, key=abs)
     return Line(underlying=underlying, move=move, price_usd=price_usd * (1.0 + move))
 
 
-def _bisect(excess: Excess, healthy: float, failing: float) -> float:
+def _close_in(excess: Excess, healthy: float, failing: float) -> float:
+    """Return the first failing move between two, to 1e-6. Many points are one call of the rule."""
     while not math.isclose(healthy, failing, rel_tol=0.0, abs_tol=1e-6):
-        middle = (healthy + failing) / 2.0
-        if excess(np.array([middle]))[0] < 0.0:
-            failing = middle
-        else:
-            healthy = middle
+        points = np.linspace(healthy, failing, POINTS)
+        fails = excess(points) < 0.0
+        # The ends are known; rounding must not make them change sides.
+        first = 1 + int(np.append(fails[1:-1], True).argmax())
+        healthy, failing = float(points[first - 1]), float(points[first])
     return failing

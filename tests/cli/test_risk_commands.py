@@ -237,6 +237,6 @@ def test_the_profile_names_its_best_pairs_and_whose_the_risk_is() -> None:
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "…" not in text
     for word in ("Pairs that one margin account would save most on", "Parts of the netted scan", "part of ES",
-                 "VaR 99 %, 1 day", "floor", "closes until"):  # fmt: skip
+                 "VaR, 1 day", "floor", "closes to"):  # fmt: skip
         assert word in text
     assert text.count("Pairs that") == 1

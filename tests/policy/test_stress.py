@@ -22,7 +22,6 @@ from keeper.policy.venue_rule import NOW, Factors, market_of, rule_of
 from keeper.risk.stress_days import LIBRARY
 from tests.support.books import (
     CALL_ID,
-    DESK,
     NOW_S,
     STRANGER,
     bounty,
@@ -200,10 +199,9 @@ def test_the_house_buffer_is_consumed_exactly() -> None:
     assert house.result.shocks[0].spot < 0.0
 
 
-def test_two_underlyings_fall_together_as_the_history_says() -> None:
-    history = price_history("BTC", "ETH")
-    book = (curie_account(size=10.0, cash=5_000.0), lyra_short("1", size=2.0, collateral=0.0, needed=0.0))
-    assert desk(*book, history=history).covariance == "history"
+def test_a_history_speaks_only_for_what_it_holds() -> None:
+    book = (curie_account(size=10.0, cash=5_000.0),)
+    assert desk(*book, history=price_history("BTC", "ETH")).covariance == "history"
     assert desk(*book, history=price_history("BTC")).covariance == "assumed"
 
 
@@ -272,7 +270,3 @@ def test_an_empty_profile_and_an_empty_snapshot_are_no_error() -> None:
 def test_unfit_shocks_are_refused(shocks: tuple[UserShock, ...]) -> None:
     with pytest.raises(UnfitValueError, match="shocks"):
         desk(*BOOK, shocks=shocks)
-
-
-def test_owners_of_the_book_are_the_desk() -> None:
-    assert {a.owner for a in BOOK} == {DESK}
