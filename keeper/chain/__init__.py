@@ -8,5 +8,9 @@ Decisions
   JSON-RPC batches were rejected: many providers count or refuse them.
 * Reads are pinned by block hash (EIP-1898) where the node knows how, else by number; either way the pinned
   block must still be on the chain when the reads are done.
+* New heads come over a WebSocket through web3, because there its client is as good as ours would
+  be and nothing waits for its codec.
+* A quorum covers everything that a cycle reads, not only what it acts on: a node that lies may also make an
+  account look healthy, and then there is no action to ask about.
 * Nothing here knows a protocol. What to read comes in as `model.reads`, what a revert means stays outside.
 """

@@ -180,7 +180,7 @@ class ChainClient:
 
         Endpoints that lag their peers are set aside before. Raises `NodeUnreachable`.
         """
-        self._pool.set_laggards_aside()
+        self.set_laggards_aside()
         head = self.head()
         if self.confirmations == 0:
             return head
@@ -188,6 +188,10 @@ class ChainClient:
         if block is None:
             raise NodeUnreachable(self.name, (f"{self._pool.current} lacks a block below its head",))
         return block
+
+    def set_laggards_aside(self) -> None:
+        """Leave endpoints that lag or stand still while others go on; take back those that caught up."""
+        self._pool.set_laggards_aside()
 
     def require_canonical(self, at: BlockRef) -> None:
         """Raise `PinnedBlockGone` unless `at` is still on the chain."""

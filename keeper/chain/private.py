@@ -55,6 +55,7 @@ class Private:
 def nonce_of(signed: bytes) -> int:
     """Return the nonce of a signed transaction: first of a legacy one's fields, second of a typed one's.
 
+    Read here, because the library that reads transactions is the one that holds keys.
     Source: EIP-2718, EIP-1559; Ethereum yellow paper, appendix B (RLP).
     """
     typed = signed[0] < 0xC0

@@ -92,6 +92,16 @@ def test_a_chain_without_a_websocket_is_polled(node: Node, connect: Connect, ear
     assert ear.heard == heads
 
 
+def test_polling_leaves_a_node_that_stands_still(
+    node: Node, proxy: RpcProxy, connect: Connect, ear: Ear
+) -> None:
+    client = connect(proxy.url, node.url, max_lag_blocks=0)
+    proxy.freeze_head()
+    with watched(client, ear, silent_s=0.2) as watch:
+        until("the first poll", lambda: bool(watch._known))
+        ear.wait_for(mine(node))
+
+
 def test_heads_come_by_subscription_and_nothing_is_polled(
     node: Node, ws: WsProxy, connect: Connect, ear: Ear
 ) -> None:
