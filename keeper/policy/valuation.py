@@ -17,7 +17,7 @@ from keeper.model.snapshot import Snapshot
 from keeper.model.units import SECONDS_PER_YEAR, to_float
 from keeper.risk import black76
 from keeper.risk.book import Book, Instruments, Kind, book_of, instruments
-from keeper.risk.smile import vol_at
+from keeper.risk.surfaces.smile import vol_at
 
 SPOT_PREFIX = "spot:"
 """Column id of an underlying held in kind: `spot:ETH`."""

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from keeper.risk.arbitrage import require_no_arbitrage
+from keeper.risk.surfaces.arbitrage import require_no_arbitrage
 from keeper.risk.inputs import Floats
-from keeper.risk.smile_quotes import SmileQuotes
-from keeper.risk.svi import RawSvi
-from keeper.risk.svi_fit import fit_svi, inside_band
+from keeper.risk.surfaces.smile_quotes import SmileQuotes
+from keeper.risk.surfaces.svi import RawSvi
+from keeper.risk.surfaces.svi_fit import fit_svi, inside_band
 from tests.bench.measure import Record, race
-from tests.risk.chains import Chain, chains
+from tests.risk.surfaces.chains import Chain, chains
 
 LIMIT_MS = 150.0
 LIMIT_OUTSIDE = 0.10
