@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from keeper.risk.surfaces.arbitrage import require_no_arbitrage
 from keeper.risk.inputs import Floats
+from keeper.risk.surfaces.arbitrage import require_no_arbitrage
 from keeper.risk.surfaces.smile_quotes import SmileQuotes
 from keeper.risk.surfaces.svi import RawSvi
 from keeper.risk.surfaces.svi_fit import fit_svi, inside_band
