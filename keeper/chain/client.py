@@ -283,6 +283,14 @@ class ChainClient:
         except _UNREADABLE:
             raise self._unreadable("eth_getCode") from None
 
+    def view(self, to: Address, data: str) -> bytes:
+        """Return what a call answers at the head. Raises `NodeUnreachable`, `NodeRefused`, `AbiMismatch`."""
+        raw = self._pool.request("eth_call", [{"to": to, "data": data}, "latest"])
+        try:
+            return bytes.fromhex(raw[2:])
+        except _UNREADABLE:
+            raise self._unreadable("eth_call") from None
+
     def gas_price(self, at: BlockRef) -> Wei:
         """Return what a unit of gas cost around block `at`, a function of the chain up to it only.
 

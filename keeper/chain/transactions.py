@@ -47,6 +47,9 @@ class Receipt:
     effective_gas_price: int
     """Wei per unit of gas."""
 
+    l1_fee: int = 0
+    """Wei that an OP-stack chain charged beside the gas, for the data that it posts."""
+
 
 def receipt_of(raw: Mapping[str, Any]) -> Receipt:
     """Read a JSON-RPC receipt. Raises `KeyError`, `TypeError` or `ValueError` for one that is none."""
@@ -57,6 +60,7 @@ def receipt_of(raw: Mapping[str, Any]) -> Receipt:
         status=int(raw["status"], 16),
         gas_used=int(raw["gasUsed"], 16),
         effective_gas_price=int(raw.get("effectiveGasPrice", "0x0"), 16),
+        l1_fee=int(raw.get("l1Fee") or "0x0", 16),
     )
 
 

@@ -107,7 +107,7 @@ class Ending:
             block_time_s=None if block is None else block.timestamp_s,
             success=None if cancelled else succeeded,
             gas_used=receipt.gas_used,
-            fee=receipt.gas_used * receipt.effective_gas_price,
+            fee=receipt.gas_used * receipt.effective_gas_price + receipt.l1_fee,
         )
         return pursued(stored, Reaction.CANCELLED if cancelled else Reaction.ADOPTED, reason)
 

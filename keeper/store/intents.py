@@ -12,7 +12,7 @@ from keeper.model.units import Wei
 from keeper.store import statements
 from keeper.store.database import Database
 from keeper.store.errors import IllegalMoveError
-from keeper.store.rows import Attempt, StoredIntent, Transition, columns_of, stored_of, transition_of
+from keeper.store.rows import Attempt, Spent, StoredIntent, Transition, columns_of, stored_of, transition_of
 
 
 class Intents:
@@ -197,21 +197,30 @@ class Intents:
     def costs(
         self, lane: tuple[int, Address], since_s: float, *, besides: str = ""
     ) -> tuple[tuple[float, Wei], ...]:
-        """Return when each transaction of the lane was signed, and what it cost or may still cost, in wei.
+        """Return when each transaction of `spent` was signed, and its cost."""
+        return tuple((s.at_s, s.cost) for s in self.spent(lane, since_s, besides=besides))
+
+    def spent(self, lane: tuple[int, Address], since_s: float, *, besides: str = "") -> tuple[Spent, ...]:
+        """Return what each transaction of the lane cost or may still cost, in wei.
 
         One that can still land counts at the dearest of its versions and as signed just now, whenever it
         was. Others count when signed at or after `since_s`. The intent `besides` is left out.
         """
         named = _named(lane) | {"besides": besides, "since": since_s}
-        costs: dict[str, tuple[float, int]] = {}
+        found: dict[str, Spent] = {}
         with self._database.reading() as connection:
-            for identity, state, fee, gas, fee_per_gas, at_s in connection.execute(statements.COSTS, named):
-                if state in OPEN:
-                    _, dearest = costs.get(identity, (0.0, 0))
-                    costs[identity] = (float("inf"), max(dearest, gas * fee_per_gas))
-                else:
-                    costs[identity] = (at_s, fee or 0)
-        return tuple((at_s, Wei(cost)) for at_s, cost in costs.values())
+            rows = connection.execute(statements.COSTS, named)
+            for identity, kind, state, fee, gas, fee_per_gas, at_s in rows:
+                before = found.get(identity)
+                is_open = state in OPEN
+                worst = max(before.cost if before else 0, gas * fee_per_gas)
+                found[identity] = Spent(
+                    kind=kind,
+                    at_s=float("inf") if is_open else at_s,
+                    cost=Wei(worst if is_open else fee or 0),
+                    fee_per_gas=Wei(max(before.fee_per_gas if before else 0, fee_per_gas)),
+                )
+        return tuple(found.values())
 
     def next_nonce(self, lane: tuple[int, Address]) -> int:
         """Return the nonce after the last one that a transaction of ours uses; 0 for a lane never used."""

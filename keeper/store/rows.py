@@ -74,6 +74,21 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a transaction cost, or may still cost."""
+
+    kind: str
+    """As of its intent."""
+
+    at_s: float
+    """Wall clock of its last signature; infinity while it may still land."""
+
+    cost: Wei
+    fee_per_gas: Wei
+    """Cap of its dearest version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """One move, as it was written."""
 

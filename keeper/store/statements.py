@@ -62,7 +62,15 @@ DROPPED_SINCE: Final = (
     .order_by(*_order)
 )
 COSTS: Final = (
-    select(_intent.id, _intent.state, _intent.fee, _attempt.gas, _attempt.fee_per_gas, _attempt.signed_at_s)
+    select(
+        _intent.id,
+        _intent.kind,
+        _intent.state,
+        _intent.fee,
+        _attempt.gas,
+        _attempt.fee_per_gas,
+        _attempt.signed_at_s,
+    )
     .join(tables.attempts, _attempt.intent_id == _intent.id)
     .where(
         and_(
