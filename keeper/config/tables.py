@@ -148,6 +148,7 @@ class ChainTable(Table):
     log_blocks: Annotated[int, Field(ge=1)] = 10_000
     timeout_s: Positive = 20.0
     max_head_age_s: Annotated[int, Field(ge=1)] = 120
+    l1_fee: Literal["none", "op-stack", "arbitrum"] = "none"
     native: str = "ETH"
     multicall: EvmAddress = MULTICALL3
 
@@ -317,6 +318,9 @@ class SignerTable(Table):
         return self
 
 
+EmergencyKind = Literal["move_collateral", "liquidate", "hedge", "settle", "refresh"]
+
+
 class LimitTable(Table):
     """`[limits]`."""
 
@@ -326,6 +330,15 @@ class LimitTable(Table):
     min_native: NonNegative = 0.05
     max_fee_gwei: Positive = 100.0
     valid_blocks: Annotated[int, Field(ge=1)] = 50
+    emergency_kinds: tuple[EmergencyKind, ...] = ("move_collateral", "liquidate")
+    emergency_max_fee_gwei: Positive = 2000.0
+    emergency_max_gas_wei_per_day: Annotated[int, Field(ge=0)] = 500_000_000_000_000_000
+
+    @model_validator(mode="after")
+    def _emergency_above(self) -> "LimitTable":
+        if self.emergency_kinds and self.emergency_max_fee_gwei < self.max_fee_gwei:
+            raise PydanticCustomError("order", "expected max_fee_gwei <= emergency_max_fee_gwei")
+        return self
 
     @model_validator(mode="after")
     def _nested(self) -> "LimitTable":

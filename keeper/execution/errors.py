@@ -21,7 +21,7 @@ from pathlib import Path
 
 from keeper.model.errors import ConfigError, DataError, TripwireError
 from keeper.model.reads import Address
-from keeper.model.units import Wei
+from keeper.model.units import NO_WEI, Wei
 
 
 class HaltedError(TripwireError):
@@ -146,14 +146,21 @@ class LimitError(DataError):
 
 
 class BudgetError(DataError):
-    """Gas at today's price costs more than this transaction may cost."""
+    """Gas and layer-1 data at today's price cost more than this transaction may cost."""
 
     wanted: Wei
+    """Both together."""
+
+    l1_fee: Wei
+    """The layer-1 part of `wanted`."""
+
     budget: Wei
 
-    def __init__(self, *, wanted: Wei, budget: Wei) -> None:
-        super().__init__(f"gas costs at least {wanted} wei, the budget of this action is {budget} wei")
+    def __init__(self, *, wanted: Wei, budget: Wei, l1_fee: Wei = NO_WEI) -> None:
+        parts = f" ({wanted - l1_fee} for execution, {l1_fee} for L1 data)" if l1_fee else ""
+        super().__init__(f"gas costs at least {wanted} wei{parts}, the budget of this action is {budget} wei")
         self.wanted = wanted
+        self.l1_fee = l1_fee
         self.budget = budget
 
 

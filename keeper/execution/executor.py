@@ -12,6 +12,7 @@ from keeper.execution.encode import fee_budget, intents, transactions
 from keeper.execution.ending import Pursued, Reaction
 from keeper.execution.errors import HaltedError, OtherSignerError, SignerMismatchError
 from keeper.execution.fees import gas_limit
+from keeper.execution.l1_fee import L1Fees, NoL1Fees
 from keeper.execution.lane import Lane
 from keeper.execution.ledger import Ledger, Recorder
 from keeper.execution.limits import Limits, Pace
@@ -68,6 +69,7 @@ class Executor:
         limits: Limits,
         live: bool,
         final_after_blocks: Mapping[int, int],
+        l1_fees: Mapping[int, L1Fees] | None = None,
         pace: Pace | None = None,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.time,
@@ -75,7 +77,8 @@ class Executor:
     ) -> None:
         """Wire the executor; nothing is read or sent.
 
-        `sender` is who sends, or in dry-run would send. `final_after_blocks` is by chain id. `stop` is asked
+        `sender` is who sends, or in dry-run would send. `final_after_blocks` and `l1_fees` are by chain id; a
+        chain without the latter charges none beside its gas. `stop` is asked
         between actions and while waiting: what is sent by then is left to the next start. `clock` is the
         wall clock, for caps per hour and day and for waiting.
 
@@ -106,6 +109,7 @@ class Executor:
                     signer,
                     limits=limits,
                     allowed=self._allowed,
+                    l1_fees=(l1_fees or {}).get(chain_id, NoL1Fees()),
                     abis=sorted({a for v, ad in venues if v.chain_id == chain_id for a in ad.abis}),
                     final_after_blocks=final_after_blocks[chain_id],
                     pace=self._pace,
@@ -267,7 +271,7 @@ class Executor:
 
     def _simulated(self, task: Task, stored: StoredIntent, simulation: Simulation) -> StoredIntent:
         gas = gas_limit(simulation.gas or 0)
-        budget = fee_budget(task.action, task.snapshot, self._limits.max_gas_wei_per_tx)
+        budget = fee_budget(task.action, task.snapshot, self._limits.max_fee(stored.kind))
         self._ledger.simulated(stored, simulation, gas, budget)
         return replace(stored, intent=replace(stored.intent, gas=gas, max_fee=budget))
 

@@ -11,6 +11,7 @@ from keeper.chain.errors import FeeTooLow, NonceTooLow, ReplacementUnderpriced
 from keeper.execution.allowlist import AllowList
 from keeper.execution.ending import Ending, Pursued, Reaction, pursued
 from keeper.execution.errors import ChainBehindError, DroppedLandedError, LaneGapError
+from keeper.execution.l1_fee import L1Fees
 from keeper.execution.ledger import Ledger
 from keeper.execution.limits import Limits, Pace
 from keeper.execution.node import NODE_TROUBLE, Node
@@ -40,6 +41,7 @@ class Lane:
         *,
         limits: Limits,
         allowed: AllowList,
+        l1_fees: L1Fees,
         abis: Sequence[str],
         final_after_blocks: int,
         pace: Pace,
@@ -52,7 +54,9 @@ class Lane:
         self._pace = pace
         self._clock = clock
         self._sleep = sleep
-        self._sending = Sending(node, ledger, signer, limits=limits, allowed=allowed, clock=clock)
+        self._sending = Sending(
+            node, ledger, signer, limits=limits, allowed=allowed, l1_fees=l1_fees, clock=clock
+        )
         self._ending = Ending(
             node,
             ledger,

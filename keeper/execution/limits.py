@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keeper.execution.errors import LimitError
-from keeper.model.units import Wei
+from keeper.model.units import NO_WEI, Wei
 
 _HOUR_S: Final = 3600
 DAY_S: Final = 86_400
@@ -27,6 +27,25 @@ class Limits:
     valid_blocks: int
     """An intent that is not signed within so many blocks of its snapshot is dropped."""
 
+    emergency_kinds: frozenset[str] = frozenset()
+    """Actions that may pay more than `max_fee_per_gas` while gas costs more than that."""
+
+    emergency_max_fee_per_gas: Wei = NO_WEI
+    """What even these never exceed."""
+
+    emergency_max_gas_wei_per_day: Wei = NO_WEI
+    """Their budget of a day for it. The other caps on gas do not count it."""
+
+    def is_emergency(self, kind: str, fee_per_gas: int) -> bool:
+        """Whether a transaction of that kind, at that fee, belongs to the emergency class."""
+        return kind in self.emergency_kinds and fee_per_gas > self.max_fee_per_gas
+
+    def max_fee(self, kind: str) -> Wei:
+        """Return the most that one transaction of a kind may cost, in whichever class it is sent."""
+        if kind in self.emergency_kinds:
+            return max(self.max_gas_wei_per_tx, self.emergency_max_gas_wei_per_day)
+        return self.max_gas_wei_per_tx
+
 
 def check_limits(
     limits: Limits,
@@ -36,17 +55,22 @@ def check_limits(
     native: Wei,
     spent: Sequence[tuple[float, Wei]],
     now_s: float,
+    emergency: bool = False,
 ) -> None:
     """Check one transaction before it is signed.
 
-    `spent` is when each other transaction of the last day was signed (wall clock), and what it cost or may
-    still cost. Raises `LimitError` with the first limit that is exceeded.
+    `spent` is when each other transaction of its class and the last day was signed (wall clock), and what it
+    cost or may still cost. Raises `LimitError` with the first limit that is exceeded.
     """
-    _require("max_gas_wei_per_tx", worst_fee, limits.max_gas_wei_per_tx)
-    for name, span_s, allowed in (
-        ("max_gas_wei_per_hour", _HOUR_S, limits.max_gas_wei_per_hour),
-        ("max_gas_wei_per_day", DAY_S, limits.max_gas_wei_per_day),
-    ):
+    per_day = ("emergency_max_gas_wei_per_day", DAY_S, limits.emergency_max_gas_wei_per_day)
+    caps = [per_day]
+    if not emergency:
+        _require("max_gas_wei_per_tx", worst_fee, limits.max_gas_wei_per_tx)
+        caps = [
+            ("max_gas_wei_per_hour", _HOUR_S, limits.max_gas_wei_per_hour),
+            ("max_gas_wei_per_day", DAY_S, limits.max_gas_wei_per_day),
+        ]
+    for name, span_s, allowed in caps:
         before = sum(cost for at_s, cost in spent if at_s >= now_s - span_s)
         _require(name, before + worst_fee, allowed)
     left = native - worst_fee - value

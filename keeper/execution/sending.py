@@ -12,11 +12,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 from keeper.chain.errors import AbiMismatch, AlreadyKnown, BroadcastRefused, NodeUnreachable
 from keeper.execution.allowlist import AllowList
 from keeper.execution.errors import BudgetError, HaltedError, LimitError
 from keeper.execution.fees import Bid, first_bid, gas_limit, price_now, replacement_bid
+from keeper.execution.l1_fee import L1Fee, L1Fees
 from keeper.execution.ledger import Ledger
 from keeper.execution.limits import DAY_S, Limits, check_limits
 from keeper.execution.node import Node
@@ -27,6 +29,10 @@ from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
 from keeper.store.rows import Attempt, StoredIntent
+
+_LONGEST_NONCE: Final = 2**32 - 1
+_LONGEST_FEE: Final = Wei(2**48 - 1)
+"""Six bytes: 281,474 gwei."""
 
 
 class Sending:
@@ -40,8 +46,10 @@ class Sending:
         *,
         limits: Limits,
         allowed: AllowList,
+        l1_fees: L1Fees,
         clock: Callable[[], float],
     ) -> None:
+        self._l1_fees = l1_fees
         self._node = node
         self._ledger = ledger
         self._signer = signer
@@ -62,8 +70,12 @@ class Sending:
         """
         self._require_not_halted()
         self._allowed.check(intent.chain_id, intent.to, intent.data)
-        bid = self._first_bid(intent)
-        self._check_limits(intent, Wei(intent.gas * bid.fee_per_gas), intent.value)
+        l1_fee = self._l1_fee(intent, intent.gas)
+        kind = self._kind(intent)
+        bid = self._first_bid(intent, kind, l1_fee)
+        worst_fee = Wei(intent.gas * bid.fee_per_gas + l1_fee.on_top)
+        emergency = self._limits.is_emergency(kind, bid.fee_per_gas)
+        self._check_limits(intent, worst_fee, intent.value, emergency)
         # A transaction that waits in the node's pool and is not ours keeps its nonce.
         at_least = max(self._node.nonce(self._signer.address, tag) for tag in ("latest", "pending"))
 
@@ -88,17 +100,22 @@ class Sending:
         gas = newest.gas
         if cancels and not newest.cancels:
             gas = self.transfer_gas()
-        cap_per_gas = intent.max_fee // gas
+        l1_fee = self._l1_fee(intent, gas, cancels=cancels)
+        fees = self._node.fees()
+        emergency = self._limits.is_emergency(stored.kind, max(price_now(fees), newest.fee_per_gas))
+        cap_per_gas = (self._budget(intent, emergency) - l1_fee.on_top) // gas
         if not cancels:
-            cap_per_gas = min(cap_per_gas, self._limits.max_fee_per_gas)
+            cap_per_gas = min(cap_per_gas, self._fee_cap(emergency)[1])
         last = Bid(fee_per_gas=newest.fee_per_gas, priority_per_gas=newest.priority_per_gas)
-        bid = replacement_bid(last, self._node.fees(), cap_per_gas)
+        bid = replacement_bid(last, fees, cap_per_gas)
         if bid is None:
             return None
         versions = self._ledger.intents.attempts(intent.id)
-        worst_fee = Wei(max(gas * bid.fee_per_gas, *(version.worst_fee for version in versions)))
+        dearest = max(gas * bid.fee_per_gas, *(version.worst_fee for version in versions))
+        worst_fee = Wei(dearest + l1_fee.on_top)
+        emergency = self._limits.is_emergency(stored.kind, bid.fee_per_gas)
         try:
-            self._check_limits(intent, worst_fee, NO_WEI if cancels else intent.value)
+            self._check_limits(intent, worst_fee, NO_WEI if cancels else intent.value, emergency)
         except LimitError:
             return None
         number = newest.number + 1
@@ -161,26 +178,57 @@ class Sending:
         if halt is not None:
             raise HaltedError(halt.reason, halt.by)
 
-    def _first_bid(self, intent: TxIntent) -> Bid:
+    def _kind(self, intent: TxIntent) -> str:
+        stored = self._ledger.intents.get(intent.id)
+        assert stored is not None
+        return stored.kind
+
+    def _budget(self, intent: TxIntent, emergency: bool) -> Wei:
+        """Return the most that an intent may cost in its class."""
+        return intent.max_fee if emergency else min(intent.max_fee, self._limits.max_gas_wei_per_tx)
+
+    def _fee_cap(self, emergency: bool) -> tuple[str, Wei]:
+        """Return the highest fee per gas of a class, after its key under [limits]."""
+        if emergency:
+            return "emergency_max_fee_gwei", self._limits.emergency_max_fee_per_gas
+        return "max_fee_gwei", self._limits.max_fee_per_gas
+
+    def _l1_fee(self, intent: TxIntent, gas: int, *, cancels: bool = False) -> L1Fee:
+        """Return the layer-1 part of an intent's transaction, at the longest nonce and fees it could have."""
+        longest = Bid(fee_per_gas=_LONGEST_FEE, priority_per_gas=_LONGEST_FEE)
+        return self._l1_fees.of(_fields(intent, nonce=_LONGEST_NONCE, gas=gas, bid=longest, cancels=cancels))
+
+    def _first_bid(self, intent: TxIntent, kind: str, l1_fee: L1Fee) -> Bid:
         fees = self._node.fees()
         needed = price_now(fees)
-        affordable = intent.max_fee // intent.gas
+        emergency = self._limits.is_emergency(kind, needed)
+        key, cap_per_gas = self._fee_cap(emergency)
+        budget = self._budget(intent, emergency)
+        affordable = (budget - l1_fee.on_top) // intent.gas
         if needed > affordable:
-            raise BudgetError(wanted=Wei(needed * intent.gas), budget=intent.max_fee)
-        bid = first_bid(fees, min(affordable, self._limits.max_fee_per_gas))
+            l1_part = l1_fee.on_top + l1_fee.within_gas * needed
+            wanted = Wei(needed * intent.gas + l1_fee.on_top)
+            raise BudgetError(wanted=wanted, budget=budget, l1_fee=Wei(l1_part))
+        bid = first_bid(fees, min(affordable, cap_per_gas))
         if bid is None:
-            raise LimitError("max_fee_gwei", wanted=needed, allowed=self._limits.max_fee_per_gas)
+            raise LimitError(key, wanted=needed, allowed=cap_per_gas)
         return bid
 
-    def _check_limits(self, intent: TxIntent, worst_fee: Wei, value: Wei) -> None:
+    def _check_limits(self, intent: TxIntent, worst_fee: Wei, value: Wei, emergency: bool) -> None:
         now_s = self._clock()
+        others = self._ledger.intents.spent(self.key, now_s - DAY_S, besides=intent.id)
         check_limits(
             self._limits,
             worst_fee=worst_fee,
             value=value,
             native=self._node.native(self._signer.address),
-            spent=self._ledger.intents.costs(self.key, now_s - DAY_S, besides=intent.id),
+            spent=[
+                (other.at_s, other.cost)
+                for other in others
+                if self._limits.is_emergency(other.kind, other.fee_per_gas) == emergency
+            ],
             now_s=now_s,
+            emergency=emergency,
         )
 
     def _sign(
@@ -194,17 +242,7 @@ class Sending:
         head: BlockRef,
         cancels: bool,
     ) -> Attempt:
-        signed = self._signer.sign(
-            {
-                "chainId": intent.chain_id,
-                "nonce": nonce,
-                "to": intent.sender if cancels else intent.to,
-                "value": 0 if cancels else intent.value,
-                "data": "0x" if cancels else intent.data,
-                "gas": gas,
-                **bid.fields(),
-            }
-        )
+        signed = self._signer.sign(_fields(intent, nonce=nonce, gas=gas, bid=bid, cancels=cancels))
         return Attempt(
             intent_id=intent.id,
             number=number,
@@ -217,3 +255,16 @@ class Sending:
             priority_per_gas=bid.priority_per_gas,
             signed_at_block=head.number,
         )
+
+
+def _fields(intent: TxIntent, *, nonce: int, gas: int, bid: Bid, cancels: bool) -> dict[str, Any]:
+    """Return the transaction of an intent, or the transfer to ourselves that cancels it."""
+    return {
+        "chainId": intent.chain_id,
+        "nonce": nonce,
+        "to": intent.sender if cancels else intent.to,
+        "value": 0 if cancels else intent.value,
+        "data": "0x" if cancels else intent.data,
+        "gas": gas,
+        **bid.fields(),
+    }

@@ -22,6 +22,7 @@ from keeper.config.tables import ChainTable, Mode
 from keeper.execution.crash import CRASH_AT, crash_point
 from keeper.execution.errors import HaltedError
 from keeper.execution.executor import Executor, Report
+from keeper.execution.l1_fee import ArbitrumFees, L1Fees, NoL1Fees, OpStackFees
 from keeper.execution.limits import Limits
 from keeper.execution.signer import Signer
 from keeper.journal.journal import Journal
@@ -118,7 +119,21 @@ def limits_of(settings: Settings) -> Limits:
         min_native=Wei(int(table.min_native * ONE)),
         max_fee_per_gas=Wei(int(table.max_fee_gwei * GWEI)),
         valid_blocks=table.valid_blocks,
+        emergency_kinds=frozenset(table.emergency_kinds),
+        emergency_max_fee_per_gas=Wei(int(table.emergency_max_fee_gwei * GWEI)),
+        emergency_max_gas_wei_per_day=Wei(table.emergency_max_gas_wei_per_day),
     )
+
+
+def l1_fees_of(settings: Settings, connected: Mapping[int, ChainClient]) -> dict[int, L1Fees]:
+    """Return by chain id how the data fee of layer 1 is found out."""
+    kinds: dict[str, Callable[[ChainClient], L1Fees]] = {
+        "none": lambda _: NoL1Fees(),
+        "op-stack": OpStackFees,
+        "arbitrum": ArbitrumFees,
+    }
+    tables = settings.chains.values()
+    return {table.chain_id: kinds[table.l1_fee](connected[table.chain_id]) for table in tables}
 
 
 def rehearsing_sender(settings: Settings) -> Address:
@@ -344,6 +359,7 @@ def _executor(
         limits=limits_of(settings),
         live=signer is not None,
         final_after_blocks={t.chain_id: t.final_after_blocks for t in settings.chains.values()},
+        l1_fees=l1_fees_of(settings, connected),
         stop=(lambda: stop.stopping) if stop is not None else (lambda: False),
     )
 

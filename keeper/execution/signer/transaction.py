@@ -48,12 +48,17 @@ class Signature:
     """In the lower half of the curve's order."""
 
 
-def signing_hash(tx: Mapping[str, Any]) -> bytes:
-    """Return the 32 bytes that are signed."""
+def unsigned(tx: Mapping[str, Any]) -> bytes:
+    """Return the bytes whose hash is signed."""
     items = _items(tx)
     if _modern(tx):
-        return keccak(bytes([_TYPE_2]) + rlp.encode(items))
-    return keccak(rlp.encode([*items, _number(tx["chainId"]), b"", b""]))
+        return bytes([_TYPE_2]) + bytes(rlp.encode(items))
+    return bytes(rlp.encode([*items, _number(tx["chainId"]), b"", b""]))
+
+
+def signing_hash(tx: Mapping[str, Any]) -> bytes:
+    """Return the 32 bytes that are signed."""
+    return keccak(unsigned(tx))
 
 
 def assembled(tx: Mapping[str, Any], signature: Signature) -> bytes:
