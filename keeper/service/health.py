@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from keeper.config.settings import Settings
 from keeper.model.intent import OPEN, TxState
+from keeper.model.units import ONE, Wei, coins
 from keeper.store.errors import StoreLockedError, StoreMissingError, StoreOlderError, StoreUnreadableError
 from keeper.store.pulse import Beat, ChainBeat
 from keeper.store.store import Halt, Store
@@ -50,6 +51,8 @@ class ChainHealth:
     """Head minus pinned block."""
 
     endpoints: tuple[Mapping[str, object], ...]
+    native_wei: Wei | None = None
+    """What the signer held after the last cycle. None in dry-run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,7 @@ def _chains(settings: Settings, beat: Beat | None, now_s: float) -> Iterator[Cha
             head_age_s=now_s - found.first_seen_s if found else None,
             lag_blocks=found.number - found.pinned if found else None,
             endpoints=found.endpoints if found else (),
+            native_wei=found.native if found else None,
         )
 
 
@@ -158,6 +162,7 @@ def _reasons(settings: Settings, look: Look, chains: tuple[ChainHealth, ...], no
         yield f"the last good cycle ended {age_s:.0f} s ago, limit is {limit_s} s: is `keeper run` running?"
     for chain in chains:
         yield from _chain_reasons(chain, settings.chains[chain.name].max_head_age_s)
+        yield from _native_reasons(settings, chain)
     for gap in beat.gaps:
         yield f"gap: {gap.what} {gap.key}: {gap.reason}"
     if look.oldest_open_s is not None and (age_s := now_s - look.oldest_open_s) > limit_s:
@@ -171,4 +176,13 @@ def _chain_reasons(chain: ChainHealth, limit_s: int) -> Iterator[str]:
         yield (
             f"chain {chain.name} ({chain.chain_id}) has shown no new block for {chain.head_age_s:.0f} s, "
             f"limit is {limit_s} s"
+        )
+
+
+def _native_reasons(settings: Settings, chain: ChainHealth) -> Iterator[str]:
+    least, coin = settings.limits.min_native, settings.chains[chain.name].native
+    if chain.native_wei is not None and chain.native_wei < int(least * ONE):
+        yield (
+            f"the signer holds {coins(chain.native_wei):.6g} {coin} on chain {chain.name} ({chain.chain_id}),"
+            f" limits.min_native is {least:g}: nothing more is sent there; send it native coin"
         )

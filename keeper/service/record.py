@@ -12,6 +12,7 @@ from keeper.model.margin import MarginProfile
 from keeper.model.params import Params
 from keeper.model.plan import Decision, Step
 from keeper.model.snapshot import BlockRef, Snapshot
+from keeper.model.units import Wei
 from keeper.policy.decide import Decided
 from keeper.service.cycle import Cycle
 from keeper.store.pulse import Beat, ChainBeat, ProfileBeat
@@ -55,12 +56,14 @@ class CycleRecorder:
         chains: Mapping[int, str],
         hosts: Mapping[int, Sequence[str]],
         heads: Callable[[], Mapping[int, BlockRef]],
+        natives: Callable[[], Mapping[int, Wei]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to record.
 
         `chains` names the chain ids, `hosts` their endpoints without credentials; `heads` asks for the
-        newest blocks, and leaves out a chain that does not answer.
+        newest blocks, `natives` for what the signer holds, and both leave out a chain that does not
+        answer.
         """
         self.last = None
         self._store = store
@@ -68,6 +71,7 @@ class CycleRecorder:
         self._chains = chains
         self._hosts = hosts
         self._heads = heads
+        self._natives = natives
         self._clock = clock
 
     def good(self, cycle: Cycle, started_at_s: float) -> None:
@@ -109,7 +113,7 @@ class CycleRecorder:
 
     def _chain_beats(self, snapshot: Snapshot) -> tuple[ChainBeat, ...]:
         """Return every chain that was read. A pinned block is not newer than its head."""
-        heads = self._heads()
+        heads, natives = self._heads(), self._natives()
         beats: list[ChainBeat] = []
         for pinned in snapshot.blocks:
             head = heads.get(pinned.chain_id, pinned)
@@ -122,6 +126,7 @@ class CycleRecorder:
                     pinned=pinned.number,
                     first_seen_s=self._clock(),
                     endpoints=tuple({"host": host} for host in self._hosts[pinned.chain_id]),
+                    native=natives.get(pinned.chain_id),
                 )
             )
         return tuple(beats)

@@ -260,6 +260,7 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
             chains=settings.chain_names(),
             hosts={chain_id: client.hosts for chain_id, client in connected.items()},
             heads=lambda: heads_of(connected),
+            natives=lambda: natives_of(connected, sender) if live else {},
         )
         daemon = Daemon(
             stages=Stages(
@@ -288,6 +289,15 @@ def heads_of(connected: Mapping[int, ChainClient]) -> dict[int, BlockRef]:
         with contextlib.suppress(TransientError, DataError):
             heads[chain_id] = client.head()
     return heads
+
+
+def natives_of(connected: Mapping[int, ChainClient], address: Address) -> dict[int, Wei]:
+    """Return what an address holds of the native coin of every chain that answers."""
+    natives: dict[int, Wei] = {}
+    for chain_id, client in connected.items():
+        with contextlib.suppress(TransientError, DataError):
+            natives[chain_id] = client.native(address)
+    return natives
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from keeper.store.database import Database
 from keeper.store.errors import StoreNewerError, StoreOlderError, StoreUnreadableError
 
-SCHEMA: Final = "v0001"
+SCHEMA: Final = "v0002"
 """Newest revision under `migrations/versions`."""
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, insert, select
 
 from keeper.model.snapshot import Gap
+from keeper.model.units import Wei
 from keeper.store import tables
 from keeper.store.database import Database
 
@@ -30,6 +31,9 @@ class ChainBeat:
 
     endpoints: tuple[dict[str, Any], ...] = ()
     """As health prints them; without credentials."""
+
+    native: Wei | None = None
+    """What the signer holds of the native coin; None where there is no signer, or it could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,7 @@ heads = Table(
     Column("pinned", BigInteger, nullable=False),
     Column("first_seen_s", Float, nullable=False),
     Column("endpoints", JSON, nullable=False),
+    Column("native", Exact),
 )
 
 profiles = Table(
