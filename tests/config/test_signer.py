@@ -70,3 +70,19 @@ def test_a_key_in_kms(write: Write, tmp_path: Path) -> None:
 def test_an_unknown_kind(write: Write) -> None:
     with pytest.raises(SettingsError, match=r"signer\.kind"):
         load(write(with_signer('kind = "paper"')), {})
+
+
+@pytest.mark.parametrize("change", ["emergency_max_fee_gwei = 50.0", "max_fee_gwei = 2500.0"])
+def test_the_emergency_cap_is_above_the_other(write: Write, change: str) -> None:
+    key = change.partition(" ")[0]
+    lines = [change if line.startswith(f"{key} ") else line for line in EXAMPLE.read_text().splitlines()]
+    with pytest.raises(SettingsError, match="expected max_fee_gwei <= emergency_max_fee_gwei"):
+        load(write("\n".join(lines)), {})
+    off = [line.replace('["move_collateral", "liquidate"]', "[]") for line in lines]
+    assert load(write("\n".join(off)), {}).limits.emergency_kinds == ()
+
+
+def test_an_emergency_kind_that_is_none(write: Write) -> None:
+    text = EXAMPLE.read_text().replace('emergency_kinds = ["move_collateral"', 'emergency_kinds = ["rescue"')
+    with pytest.raises(SettingsError, match=r"limits\.emergency_kinds"):
+        load(write(text), {})

@@ -75,13 +75,17 @@ class KmsSigner:
 
         Raises `SignerUnreachable`, `SignerRefused`; `SignedOtherwise` when it is not this key's signature.
         """
-        answer = self._ask(
-            "sign",
-            KeyId=self._key_id,
-            Message=signing_hash(tx),
-            MessageType="DIGEST",
-            SigningAlgorithm="ECDSA_SHA_256",
-        )
+        try:
+            answer = self._ask(
+                "sign",
+                KeyId=self._key_id,
+                Message=signing_hash(tx),
+                MessageType="DIGEST",
+                SigningAlgorithm="ECDSA_SHA_256",
+            )
+        except SignerUnfit as lost:
+            # It could sign at the start: a role that is renewed may come back.
+            raise SignerUnreachable(NAME, str(lost)) from None
         r, s = _integers(bytes(answer["Signature"]))
         s = min(s, CURVE_ORDER - s)
         for parity in (0, 1):

@@ -220,3 +220,15 @@ def test_no_credentials_and_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises(SignerUnfit, match="no usable credentials"):
             KmsSigner.load(KEY_ID, ADDRESS, region="eu-west-1", endpoint=url, timeout_s=1.0)
+
+
+def test_credentials_that_are_lost_on_the_way_are_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import NoCredentialsError
+
+    def none_left(**_: object) -> None:
+        raise NoCredentialsError
+
+    with loaded(StandIn()) as signer:
+        monkeypatch.setattr(signer._client, "sign", none_left)
+        with pytest.raises(SignerUnreachable, match="no usable credentials"):
+            signer.sign(MODERN)
