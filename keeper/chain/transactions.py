@@ -67,10 +67,11 @@ def receipt_of(raw: Mapping[str, Any]) -> Receipt:
 def price_of(history: Mapping[str, Any]) -> Wei:
     """Return wei per gas from an `eth_feeHistory` answer that ends at the block of interest.
 
-    The dearer of the block's base fee and the next one's, plus the median over the blocks of the median
-    priority fee paid. Raises `KeyError`, `IndexError`, `TypeError` or `ValueError` for a malformed answer.
+    The block's base fee, plus the median over the blocks of the median priority fee paid. The answer's last
+    base fee is the node's forecast of the next block, which a later look at the same block may not repeat.
+    Raises `KeyError`, `IndexError`, `TypeError` or `ValueError` for a malformed answer.
     """
-    base = max(int(fee, 16) for fee in history["baseFeePerGas"][-2:])
+    base = int(history["baseFeePerGas"][-2:][0], 16)
     return Wei(base + _lower_median([int(r[0], 16) for r in history.get("reward") or () if r]))
 
 
