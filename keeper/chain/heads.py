@@ -303,9 +303,10 @@ def _trouble() -> tuple[type[BaseException], ...]:
     from web3.exceptions import Web3Exception
 
     # web3 lets errors of the library below it through, and has no name of its own for them.
-    below = importlib.import_module("websockets.exceptions").WebSocketException
+    from websockets.exceptions import WebSocketException
+
     unreadable = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
-    return (Web3Exception, below, OSError, TimeoutError, *unreadable)
+    return (Web3Exception, WebSocketException, OSError, TimeoutError, *unreadable)
 
 
 def _words(problem: BaseException) -> str:
