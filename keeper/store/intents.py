@@ -59,20 +59,25 @@ class Intents:
     def sign(
         self, intent_id: str, lane: tuple[int, Address], at_least: int, make: Callable[[int], Attempt]
     ) -> tuple[Transition, Attempt]:
-        """Assign the lane's next nonce, sign with it, and keep the bytes: one transaction.
+        """Assign the lane's next nonce, sign with it, and keep nonce and bytes: one transaction.
 
         The nonce is the greatest of `at_least` and the one after the last that we use; a dropped intent's
         nonce was used by somebody else, which the chain counts. A failure of `make` leaves the lane as it
-        was, so no nonce is ever assigned without bytes that use it.
+        was, so no nonce is ever assigned without bytes that use it. `make` may take its time: the store is
+        not locked meanwhile, and bytes for a nonce that was taken in between are thrown away.
         """
         self._crash_at("signed.before")
-        with self._database.writing() as connection:
-            used = connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one()
-            attempt = make(max(at_least, 1 + used))
-            done = self._sign(connection, intent_id, attempt, "")
-            self._crash_at("signed.written")
-        self._crash_at("signed.after")
-        return done, attempt
+        while True:
+            nonce = max(at_least, self.next_nonce(lane))
+            attempt = make(nonce)
+            with self._database.writing() as connection:
+                used = connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one()
+                if max(at_least, 1 + used) != nonce:
+                    continue
+                done = self._sign(connection, intent_id, attempt, "")
+                self._crash_at("signed.written")
+            self._crash_at("signed.after")
+            return done, attempt
 
     def sign_again(self, intent_id: str, attempt: Attempt, reason: str) -> Transition:
         """Keep a replacement at the nonce that the intent already has.
