@@ -72,6 +72,18 @@ class NoCodeError(ConfigError):
         self.missing = tuple(missing)
 
 
+class TakerMismatchError(ConfigError):
+    """Positions that a liquidation takes over would land in another account than the policy counts on."""
+
+    def __init__(self, taker: Address, signer: Address) -> None:
+        super().__init__(
+            f"policy.liquidation.taker is {taker}, the signer is {signer}: what a liquidation takes over "
+            "lands with the signer, so name it there"
+        )
+        self.taker = taker
+        self.signer = signer
+
+
 class UnknownBlockError(ConfigError):
     """A value of `--at` names no chain or no block."""
 
@@ -88,8 +100,8 @@ class Keeper:
 
     daemon: Daemon
     recorder: CycleRecorder
-    report: Report | None
-    """What the start found of earlier transactions; None in dry-run."""
+    report: Report
+    """What the start found of earlier transactions, and what of them the journal had missed."""
 
     store: Store
 
@@ -236,8 +248,8 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
     """Give a daemon ready to run, with its store and journal open and earlier transactions reconciled.
 
     A chain that does not answer does not keep the keeper from starting: its accounts are gaps. Raises
-    `NotLiveError`, `NoCodeError`, `SignerMismatchError`, what `load_signer` raises, and what opening the
-    store, the journal and the chains raises: nothing has been sent then.
+    `NotLiveError`, `TakerMismatchError`, `NoCodeError`, `SignerMismatchError`, what `load_signer` raises,
+    and what opening the store, the journal and the chains raises: nothing has been sent then.
     """
     if live and settings.mode != "live":
         raise NotLiveError(settings.source)
@@ -245,6 +257,8 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
     signer = load_signer(settings) if live else None
     sender = signer.address if signer is not None else rehearsing_sender(settings)
     params = settings.params()
+    if signer is not None and params.liquidation.enabled:
+        _require_taker(params.liquidation.taker, signer.address)
     mode: Mode = "live" if live else "dry-run"
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store.open(settings.store.path, mode, crash_at=_crash_at()))
@@ -277,9 +291,14 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
             ),
             stop=stop,
         )
-        report = executor.reconcile() if live else None
+        report = executor.reconcile()
         _log_start(settings, sender, live, store, report)
         yield Keeper(daemon=daemon, recorder=recorder, report=report, store=store)
+
+
+def _require_taker(taker: Address | None, signer: Address) -> None:
+    if taker is not None and taker != signer:
+        raise TakerMismatchError(taker, signer)
 
 
 def heads_of(connected: Mapping[int, ChainClient]) -> dict[int, BlockRef]:
@@ -441,7 +460,7 @@ def _crash_at() -> Callable[[str], None]:
     return crash_point(name) if name else lambda _boundary: None
 
 
-def _log_start(settings: Settings, sender: Address, live: bool, store: Store, report: Report | None) -> None:
+def _log_start(settings: Settings, sender: Address, live: bool, store: Store, report: Report) -> None:
     log.info(
         "started",
         mode="live" if live else "dry-run",
@@ -453,13 +472,12 @@ def _log_start(settings: Settings, sender: Address, live: bool, store: Store, re
     )
     if (halt := store.halted()) is not None:
         log.warning("halted: watching, sending nothing", by=halt.by, reason=halt.reason)
-    if report is not None:
-        for line in report.lines:
-            log.info(
-                "earlier transaction",
-                reaction=line.reaction.value,
-                intent=line.intent_id[:12],
-                text=line.text,
-            )
-        for note in report.notes:
-            log.warning("earlier transactions", note=note)
+    for line in report.lines:
+        log.info(
+            "earlier transaction",
+            reaction=line.reaction.value,
+            intent=line.intent_id[:12],
+            text=line.text,
+        )
+    for note in report.notes:
+        log.warning("earlier transactions", note=note)

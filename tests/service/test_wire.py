@@ -14,6 +14,7 @@ from keeper.model.reads import Address
 from keeper.service.wire import (
     NOBODY,
     NotLiveError,
+    TakerMismatchError,
     UnknownBlockError,
     assemble,
     blocks_of,
@@ -87,6 +88,18 @@ def test_live_without_its_keystore_leaves_nothing_behind(tmp_path: Path) -> None
     with pytest.raises(KeystoreError), assemble(settings(tmp_path, LIVE), live=True):
         pass
     assert sorted(p.name for p in tmp_path.iterdir()) == ["keeper.toml"]
+
+
+def test_a_taker_that_does_not_sign_is_refused(tmp_path: Path) -> None:
+    other = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"
+    found = settings(tmp_path, LIVE, (f'taker = "{DESK}"', f'taker = "{other}"'))
+    write_keystore(tmp_path / "signer.json", tmp_path / "signer.password")
+    with (
+        pytest.raises(TakerMismatchError, match=f"{other}, the signer is {DESK}"),
+        assemble(found, live=True),
+    ):
+        pass
+    assert not (tmp_path / "keeper.sqlite").exists()
 
 
 def test_a_dry_run_reads_no_keystore(tmp_path: Path) -> None:
