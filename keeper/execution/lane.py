@@ -84,6 +84,8 @@ class Lane:
         it is signed nothing is raised for the node's answers: it may land whatever they say.
         """
         attempt = self._sending.sign_first(intent, self._node.head())
+        if self._ledger.store.halted() is not None:
+            return "halted before it was sent"
         return self._launch(intent.id, attempt)
 
     def wait(self, identity: str, patience_s: float, stop: Callable[[], bool]) -> StoredIntent:

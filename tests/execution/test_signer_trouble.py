@@ -11,6 +11,7 @@ from keeper.execution.signer import Signed
 from keeper.execution.signer.errors import SignedOtherwise, SignerRefused, SignerUnreachable
 from keeper.model.errors import KeeperError
 from keeper.model.intent import TxState
+from keeper.store.store import Store
 from tests.execution import rig as rigs
 from tests.execution.bell import BELL
 from tests.execution.rig import PACE, Rig
@@ -122,3 +123,23 @@ def test_a_forged_replacement_halts_and_the_first_version_stays(rig: Rig, chain:
     rig.restart()
     assert rig.only().state is TxState.CONFIRMED
     assert len(chain.broadcasts) == 1
+
+
+def test_a_halt_while_it_signs_keeps_the_bytes_back(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def halting(self: Moody, tx: Mapping[str, Any]) -> Signed:
+        with Store.attach(rig.folder / "keeper.sqlite") as other:
+            other.halt("enough", by="a person")
+        return PlainSigner.sign(self, tx)
+
+    monkeypatch.setattr(Moody, "sign", halting)
+    rig.cycle([1])
+    assert (rig.only().state, chain.broadcasts) == (TxState.SIGNED, [])
+    rig.restart()
+    assert (rig.only().state, chain.broadcasts) == (TxState.SIGNED, [])
+    rig.store.resume(by="a person")
+    rig.cycle()
+    rig.cycle()
+    assert rig.only().state is TxState.CONFIRMED
+    assert sum(chain.effects(BELL).values()) == 1
