@@ -20,9 +20,10 @@ from keeper.model.plan import ActionKind, Plan, TxAction
 from keeper.model.snapshot import Snapshot
 from keeper.policy.decide import margin_profiles
 from keeper.replay.replay import Replayed, replay
+from keeper.service.chains import observing
 from keeper.service.cycle import Cycle
 from keeper.service.health import Health, Status, read_health
-from keeper.service.wire import assemble, observing, rehearse
+from keeper.service.wire import assemble, rehearse
 
 MOST_CYCLES: Final = 6
 """Live cycles before the story gives up: a partial liquidation may need a second one."""

@@ -31,7 +31,7 @@ def command(
     from keeper.cli.profile_view import SHOWN_ACCOUNTS, profiles_view
     from keeper.config.load import load
     from keeper.policy.decide import margin_profiles
-    from keeper.service.wire import blocks_of, observing
+    from keeper.service.chains import blocks_of, observing
 
     settings = load(config)
     with working("reading the chains"), observing(settings, at=blocks_of(settings, at or ())) as observe:

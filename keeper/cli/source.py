@@ -69,7 +69,7 @@ def taken(config: Path | None, *, at: Sequence[str] | None, cycle: str | None, j
     settings = load(config) if journal is None or config is not None else None
     chains = {} if settings is None else settings.chain_names()
     if settings is not None and cycle is None and journal is None:
-        from keeper.service.wire import blocks_of, observing
+        from keeper.service.chains import blocks_of, observing
 
         with observing(settings, at=blocks_of(settings, at or ())) as observe:
             return Taken(snapshot=observe(), params=settings.params(), chains=chains, cycle_id=None)

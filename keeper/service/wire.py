@@ -4,8 +4,7 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,8 @@ import structlog
 
 from keeper import __version__
 from keeper.chain.client import ChainClient
-from keeper.chain.errors import NodeUnreachable
-from keeper.chain.heads import HeadWatch, watching
 from keeper.config.settings import Settings
-from keeper.config.tables import ChainTable, Mode
+from keeper.config.tables import Mode
 from keeper.execution.crash import CRASH_AT, crash_point
 from keeper.execution.errors import HaltedError
 from keeper.execution.executor import Executor, Report
@@ -26,23 +23,33 @@ from keeper.execution.l1_fee import ArbitrumFees, L1Fees, NoL1Fees, OpStackFees
 from keeper.execution.limits import Limits
 from keeper.execution.signer import Signer
 from keeper.journal.journal import Journal
-from keeper.model.errors import ConfigError, DataError, TransientError
 from keeper.model.intent import Outcome
 from keeper.model.plan import Plan
 from keeper.model.reads import Address
 from keeper.model.record import Record, RecordKind
-from keeper.model.snapshot import BlockRef, Snapshot
+from keeper.model.snapshot import Snapshot
 from keeper.model.units import ONE, Wei
-from keeper.model.venue import Venue
 from keeper.policy.decide import decide
-from keeper.protocols.adapter import Adapter, Finding, Found
-from keeper.protocols.registry import ADAPTERS
-from keeper.service.check import bytecode, check, failures
+from keeper.protocols.adapter import Finding
+from keeper.service.chains import (
+    client_of,
+    clients,
+    connect,
+    heads_of,
+    natives_of,
+    observer_of,
+    observing,
+    reach,
+    require_code,
+    venues_of,
+    watching_heads,
+)
+from keeper.service.check import check
 from keeper.service.cycle import Cycle, Stages, run_cycle
 from keeper.service.daemon import Daemon, Schedule, Stop
+from keeper.service.errors import NotLiveError, TakerMismatchError
 from keeper.service.keys import load_signer
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
-from keeper.snapshot.observe import Observer
 from keeper.store.store import Store
 
 NOBODY: Final = Address("0x000000000000000000000000000000000000dEaD")
@@ -51,47 +58,6 @@ NOBODY: Final = Address("0x000000000000000000000000000000000000dEaD")
 GWEI: Final = 10**9
 
 log = structlog.get_logger()
-
-
-class NotLiveError(ConfigError):
-    """`--live` was given, and the file does not say so too."""
-
-    def __init__(self, source: Path) -> None:
-        super().__init__(
-            f'--live needs mode = "live" in {source}: live is asked for twice, so set it there too'
-        )
-        self.source = source
-
-
-class NoCodeError(ConfigError):
-    """There is no contract at configured addresses; all of them are listed."""
-
-    def __init__(self, source: Path, missing: Sequence[Finding]) -> None:
-        listed = "; ".join(f"{f.remedy}: {f.found}" for f in missing)
-        super().__init__(f"{source}: {listed}")
-        self.missing = tuple(missing)
-
-
-class TakerMismatchError(ConfigError):
-    """Positions that a liquidation takes over would land in another account than the policy counts on."""
-
-    def __init__(self, taker: Address, signer: Address) -> None:
-        super().__init__(
-            f"policy.liquidation.taker is {taker}, the signer is {signer}: what a liquidation takes over "
-            "lands with the signer, so name it there"
-        )
-        self.taker = taker
-        self.signer = signer
-
-
-class UnknownBlockError(ConfigError):
-    """A value of `--at` names no chain or no block."""
-
-    def __init__(self, text: str, chains: Iterable[str]) -> None:
-        super().__init__(
-            f"--at {text}: expected CHAIN=BLOCK with a chain of {', '.join(chains)} and a block number"
-        )
-        self.text = text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,21 +70,6 @@ class Keeper:
     """What the start found of earlier transactions, and what of them the journal had missed."""
 
     store: Store
-
-
-def venues_of(settings: Settings) -> tuple[tuple[Venue, Adapter], ...]:
-    """Return every venue with a new adapter for it."""
-    return tuple((venue, ADAPTERS[venue.protocol]()) for venue in settings.venues())
-
-
-def client_of(name: str, table: ChainTable) -> ChainClient:
-    """Return a client that has asked nobody yet. Raises `EndpointUnfit`."""
-    return ChainClient(**_client_fields(name, table))
-
-
-def connect(name: str, table: ChainTable) -> ChainClient:
-    """Return a client whose endpoints have told their chain id. Raises as `ChainClient.connect`."""
-    return ChainClient.connect(**_client_fields(name, table))
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -152,64 +103,6 @@ def rehearsing_sender(settings: Settings) -> Address:
     """Return who sends the simulations of a dry-run, without a key: who hedges, else an owner of ours."""
     hedgers = [hedge.owner for hedge in settings.policy.hedge]
     return next(iter((*hedgers, *settings.owners())), NOBODY)
-
-
-def blocks_of(settings: Settings, at: Sequence[str]) -> dict[int, int]:
-    """Return the block by chain id that each `CHAIN=BLOCK` names. Raises `UnknownBlockError`."""
-    ids = {name: table.chain_id for name, table in settings.chains.items()}
-    ids |= {str(chain_id): chain_id for chain_id in ids.values()}
-    blocks: dict[int, int] = {}
-    for text in at:
-        chain, _, number = text.partition("=")
-        if chain not in ids or not number.isdecimal():
-            raise UnknownBlockError(text, settings.chains)
-        blocks[ids[chain]] = int(number)
-    return blocks
-
-
-@contextlib.contextmanager
-def clients(
-    settings: Settings, make: Callable[[str, ChainTable], ChainClient]
-) -> Iterator[dict[int, ChainClient]]:
-    """Give a client per chain id for the length of a `with` block, made side by side."""
-    made: dict[int, ChainClient] = {}
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor(max_workers=len(settings.chains)) as threads:
-        jobs = {table.chain_id: threads.submit(make, name, table) for name, table in settings.chains.items()}
-        for chain_id, job in jobs.items():
-            made[chain_id] = job.result()
-            stack.callback(made[chain_id].close)
-        yield made
-
-
-def observer_of(
-    settings: Settings,
-    connected: Mapping[int, ChainClient],
-    *,
-    sender: Address | None = None,
-    load: Callable[[str], Found | None] = lambda _: None,
-    save: Callable[[str, Found], None] = lambda _venue, _found: None,
-) -> Observer:
-    """Return the observer of all configured chains."""
-    return Observer(
-        connected,
-        venues_of(settings),
-        [*settings.owners(), *([sender] if sender is not None else [])],
-        staleness=settings.params().staleness,
-        natives={table.chain_id: table.native for table in settings.chains.values()},
-        load=load,
-        save=save,
-    )
-
-
-@contextlib.contextmanager
-def observing(settings: Settings, *, at: Mapping[int, int] | None = None) -> Iterator[Callable[[], Snapshot]]:
-    """Give a function that takes a snapshot; it needs neither store nor key.
-
-    Raises what a wrong configuration raises; a chain that does not answer is a gap.
-    """
-    with clients(settings, client_of) as connected:
-        observer = observer_of(settings, connected)
-        yield lambda: observer.observe(at)
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
@@ -263,8 +156,8 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store.open(settings.store.path, mode, crash_at=_crash_at()))
         journal = stack.enter_context(Journal.open(settings.journal.path))
-        connected = stack.enter_context(clients(settings, _reach))
-        _require_code(settings, connected)
+        connected = stack.enter_context(clients(settings, reach))
+        require_code(settings, connected)
         journal.opened(mode, __version__)
         observer = observer_of(settings, connected, sender=sender, load=store.found, save=store.save_found)
         executor = _executor(settings, connected, store, journal, sender=sender, signer=signer, stop=stop)
@@ -287,7 +180,7 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
             recorder=recorder,
             schedule=Schedule(
                 interval_s=settings.cycle.interval_s,
-                heads=partial(_watching, settings) if settings.cycle.on_new_head else None,
+                heads=partial(watching_heads, settings) if settings.cycle.on_new_head else None,
             ),
             stop=stop,
         )
@@ -299,47 +192,6 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
 def _require_taker(taker: Address | None, signer: Address) -> None:
     if taker is not None and taker != signer:
         raise TakerMismatchError(taker, signer)
-
-
-def heads_of(connected: Mapping[int, ChainClient]) -> dict[int, BlockRef]:
-    """Return the newest block of every chain that answers."""
-    heads: dict[int, BlockRef] = {}
-    for chain_id, client in connected.items():
-        with contextlib.suppress(TransientError, DataError):
-            heads[chain_id] = client.head()
-    return heads
-
-
-def natives_of(connected: Mapping[int, ChainClient], address: Address) -> dict[int, Wei]:
-    """Return what an address holds of the native coin of every chain that answers."""
-    natives: dict[int, Wei] = {}
-    for chain_id, client in connected.items():
-        with contextlib.suppress(TransientError, DataError):
-            natives[chain_id] = client.native(address)
-    return natives
-
-
-@contextlib.contextmanager
-def _watching(settings: Settings, due: Callable[[], None]) -> Iterator[None]:
-    """Ask for a cycle at every new head of a chain."""
-
-    def told(chain_id: int, block_hash: str) -> None:
-        log.debug("new head", chain_id=chain_id, hash=block_hash)
-        due()
-
-    with clients(settings, client_of) as polled:
-        watches = [
-            HeadWatch(
-                polled[table.chain_id],
-                ws_endpoints=table.ws_endpoints,
-                poll_s=settings.cycle.poll_s,
-                silent_s=table.ws_silent_s,
-                told=told,
-            )
-            for table in settings.chains.values()
-        ]
-        with watching(watches):
-            yield
 
 
 class _Forgotten:
@@ -412,46 +264,6 @@ class _Sending:
             log.info("sending again")
         self._told = ""
         return outcomes
-
-
-def _client_fields(name: str, table: ChainTable) -> dict[str, Any]:
-    return {
-        "name": name,
-        "chain_id": table.chain_id,
-        "endpoints": table.endpoints,
-        "confirmations": table.confirmations,
-        "call_gas": table.call_gas,
-        "log_blocks": table.log_blocks,
-        "timeout_s": table.timeout_s,
-        "multicall": table.multicall,
-        "max_lag_blocks": table.max_lag_blocks,
-        "max_head_age_s": table.max_head_age_s,
-        "quorum": table.quorum,
-        "private_endpoint": table.private_endpoint,
-        "private_blocks": table.private_blocks,
-        "private_only": table.private_only,
-    }
-
-
-def _reach(name: str, table: ChainTable) -> ChainClient:
-    """Return a client of a chain that may be down just now: it is a gap then, and asked again every cycle."""
-    client = client_of(name, table)
-    try:
-        client.verify()
-    except NodeUnreachable as trouble:
-        log.warning("chain does not answer", chain=name, why=str(trouble))
-    return client
-
-
-def _require_code(settings: Settings, connected: Mapping[int, ChainClient]) -> None:
-    """Raise `NoCodeError` for addresses without a contract, on chains that answer."""
-    missing: list[Finding] = []
-    for name in settings.venue_tables:
-        venue = settings.venue(name)
-        with contextlib.suppress(TransientError, DataError):
-            missing += failures(list(bytecode(name, venue, connected[venue.chain_id])))
-    if missing:
-        raise NoCodeError(settings.source, missing)
 
 
 def _crash_at() -> Callable[[str], None]:

@@ -11,17 +11,9 @@ from keeper.config.settings import Settings
 from keeper.devnet.keystore import write_keystore
 from keeper.execution.errors import KeystoreError
 from keeper.model.reads import Address
-from keeper.service.wire import (
-    NOBODY,
-    NotLiveError,
-    TakerMismatchError,
-    UnknownBlockError,
-    assemble,
-    blocks_of,
-    limits_of,
-    rehearsing_sender,
-    venues_of,
-)
+from keeper.service.chains import blocks_of, venues_of
+from keeper.service.errors import NotLiveError, TakerMismatchError, UnknownBlockError
+from keeper.service.wire import NOBODY, assemble, limits_of, rehearsing_sender
 from keeper.store.errors import StoreBusyError, StoreModeError
 from keeper.store.store import Store
 
