@@ -1,5 +1,6 @@
 """Rules for every test: no network unless marked `devnet` or `faults`."""
 
+import os
 import socket
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import settings
 
 from keeper.execution.signer import key_library
 
-# A shared machine may stall any example: speed is the benchmarks' business.
-settings.register_profile("keeper", deadline=None)
+# A shared machine may stall any example: speed is the benchmarks' business. What lands is judged by the same
+# examples every time; new ones are tried on developers' machines.
+settings.register_profile("keeper", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("keeper")
 
 pytest_plugins = ["tests.support.chains"]

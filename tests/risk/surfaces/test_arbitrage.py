@@ -104,7 +104,9 @@ def crossings(one: RawSvi, two: RawSvi) -> NDArray[np.float64]:
     u = poly([a1 - a2 - b1 * rho1 * m1 + b2 * rho2 * m2, b1 * rho1 - b2 * rho2])
     r1, r2 = poly([m1**2 + s1**2, -2 * m1, 1.0]), poly([m2**2 + s2**2, -2 * m2, 1.0])
     rest = u**2 + b1**2 * r1 - b2**2 * r2
-    roots = (rest**2 - 4 * b1**2 * u**2 * r1).roots()
+    quartic = rest**2 - 4 * b1**2 * u**2 * r1
+    # A leading coefficient that is only rounding would put a root where no strike is.
+    roots = quartic.trim(1e-14 * float(np.abs(quartic.coef).max())).roots()
     real = np.sort(roots.real[np.abs(roots.imag) < 1e-6 * (1 + np.abs(roots.real))])
     gap = two.total_variance(real) - one.total_variance(real)
     return np.asarray(real[np.abs(gap) < 1e-6 * one.total_variance(real)])
