@@ -16,10 +16,11 @@ demo: packages  ## two local chains, real protocol bytecode, one live cycle, fro
 	@$(PY) -m keeper demo
 
 test: packages  ## every test, in parallel; ends with pytest's summary
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not soak"
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
-soak: packages  ## the long runs
-	@$(PY) -m pytest -m soak
+soak: packages  ## the outbox under 100,000 random steps, and 200 kills at random times: about half an hour
+	@KEEPER_OUTBOX_STEPS=100000 KEEPER_KILLS=200 $(PY) -m pytest \
+		tests/execution/test_outbox_machine.py tests/execution/test_kill.py
 
 lint: setup  ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .
