@@ -206,10 +206,21 @@ class HedgeTable(Table):
     underlying: str
     venue: str
     owner: EvmAddress
-    band: NonNegative
+    band: Positive
     lot: Positive = 0.001
     max_slippage: Fraction = 0.02
     max_trade: Positive
+
+    @model_validator(mode="after")
+    def _fine_enough(self) -> "HedgeTable":
+        if self.lot > 2.0 * self.band:
+            raise PydanticCustomError(
+                "lot",
+                "expected lot of at most twice the band, found {lot} for a band of {band}: a trade would "
+                "cross it",
+                {"lot": self.lot, "band": self.band},
+            )
+        return self
 
 
 class TopUpTable(Table):
@@ -286,6 +297,17 @@ class PolicyTable(Table):
     staleness: StalenessTable
     house: HouseTable
     settle: SettleTable
+
+    @model_validator(mode="after")
+    def _restores(self) -> "PolicyTable":
+        if self.top_up.target_health < self.ladder.call_below:
+            raise PydanticCustomError(
+                "target",
+                "expected top_up.target_health >= ladder.call_below, found {target} and {call}: what is "
+                "topped up would be called again",
+                {"target": self.top_up.target_health, "call": self.ladder.call_below},
+            )
+        return self
 
 
 class SignerTable(Table):

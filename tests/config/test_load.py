@@ -189,3 +189,16 @@ def test_a_quorum_needs_as_many_endpoints(write: Write) -> None:
     found = problems(write(TEXT.replace("quorum = 1", "quorum = 2")))
     assert list(found) == ["chains.optimism"]
     assert "quorum is 2 of 1 endpoints" in found["chains.optimism"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("band = 2.0", "band = 0.0", "policy.hedge[0].band"),
+        ("lot = 0.001", "lot = 4.1", "policy.hedge[0]"),
+        ("target_health = 1.3", "target_health = 1.1", "policy"),
+    ],
+)
+def test_what_the_policy_could_not_carry_out_is_refused(write: Write, old: str, new: str, key: str) -> None:
+    assert old in TEXT
+    assert problems(write(TEXT.replace(old, new))).keys() == {key}
