@@ -23,7 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import structlog
 
@@ -180,10 +180,11 @@ class HeadWatch:
             self._cut()
 
     def _cut(self) -> None:
-        """End the subscription, so that another one is opened."""
+        """End the subscription, so that another one is opened. Once only: its end has an end to come to."""
         with self._lock:
-            if self._subscription is not None:
-                loop, task = self._subscription
+            subscription, self._subscription = self._subscription, None
+            if subscription is not None:
+                loop, task = subscription
                 loop.call_soon_threadsafe(task.cancel)
 
     # Subscribing
@@ -212,7 +213,7 @@ class HeadWatch:
         with self._lock:
             self._subscription = (asyncio.get_running_loop(), task)
         if self._stopping.is_set():
-            task.cancel()
+            self._cut()
         try:
             await asyncio.wait([task])
         finally:
@@ -277,6 +278,14 @@ def _load() -> None:
 async def _connection(url: str) -> AsyncIterator["AsyncWeb3[Any]"]:
     """Open a connection, without web3's own retries; its messages about them show the whole URL."""
     from web3 import AsyncWeb3, WebSocketProvider
+    from websockets.asyncio.client import ClientConnection
+
+    transports: list[asyncio.BaseTransport] = []
+
+    class Connection(ClientConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            transports.append(transport)
+            super().connection_made(transport)
 
     provider = WebSocketProvider(
         url,
@@ -288,14 +297,16 @@ async def _connection(url: str) -> AsyncIterator["AsyncWeb3[Any]"]:
             "ping_interval": 10,
             "ping_timeout": 20,
             "proxy": None,
+            "create_connection": Connection,
         },
     )
     try:
         async with AsyncWeb3(provider) as web3:
             yield web3
     finally:
-        # Leaving the block after garbage raises that again before the socket is closed.
-        await provider.disconnect()
+        # After garbage, and where the other side is closing already, web3 leaves the socket open.
+        for transport in transports:
+            cast(asyncio.Transport, transport).abort()
 
 
 def _trouble() -> tuple[type[BaseException], ...]:
