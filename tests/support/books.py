@@ -113,6 +113,7 @@ def lyra_short(
 def curie_account(
     *,
     owner: Address = DESK,
+    instrument: str = PERP_ID,
     size: float = 10.0,
     entry: float = 1800.0,
     cash: float = 20_000.0,
@@ -130,7 +131,7 @@ def curie_account(
         key=owner,
         owner=owner,
         balances=(Balance(asset="USDC", amount=wad(cash)),),
-        positions=(Position(instrument=PERP_ID, size=wad(size), entry=wad(entry)),) if size else (),
+        positions=(Position(instrument=instrument, size=wad(size), entry=wad(entry)),) if size else (),
         venue=Requirement(
             equity=wad(equity), initial=wad(notional * 0.1), maintenance=wad(notional * 0.0625)
         ),
