@@ -1,6 +1,6 @@
 """A keeper's execution on a simulated chain: store, journal and executor, started as often as needed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,8 @@ from keeper.store.rows import StoredIntent
 from keeper.store.store import Mode, Store
 from tests.execution.bell import BELL, Bell, bell_venue, call_of, plan_of, seen
 from tests.execution.simulated_chain import SIGNER, Clock, PlainSigner, SimulatedChain
+from tests.support import tally
+from tests.support.audit import Audit, audit
 
 LIMITS: Final = Limits(
     max_gas_wei_per_tx=Wei(10**16),
@@ -44,6 +46,7 @@ def killed_at(boundary: str, times: int = 1) -> Callable[[str], None]:
         if reached == boundary:
             left -= 1
             if left == 0:
+                tally.count(tally.KILLS)
                 raise Killed(boundary)
 
     return crash_at
@@ -121,6 +124,16 @@ class Rig:
         """One cycle that decides those of `numbers` that have no effect on the chain, as a policy would."""
         done = self.chain.effects(BELL)
         return self.cycle([n for n in numbers if not done.get(call_of(n, self.chain.chain_id))])
+
+    def audit(self, *, foreign: int = 0, effects: Mapping[int, int] | None = None) -> Audit:
+        """Compare store, journal and chain, once nothing is under way."""
+        return audit(
+            self.store,
+            self.folder / "journal.jsonl",
+            self.chain.landed(),
+            foreign=foreign,
+            effects=effects,
+        )
 
     def only(self) -> StoredIntent:
         """The one intent there is."""

@@ -27,6 +27,8 @@ from keeper.model.intent import Simulation
 from keeper.model.reads import Address, Call, Read, Reads, T
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
+from tests.support import tally
+from tests.support.audit import Landed
 
 GWEI: Final = 10**9
 SIGNER: Final = Address("0x51000000000000000000000000000000000000AA")
@@ -78,6 +80,15 @@ class Faults:
 
     late_receipts: int = 0
     """Receipts that are there, and are not shown yet."""
+
+
+_KINDS: Final = {
+    "unreachable": "closed connections",
+    "lost_broadcasts": "broadcasts lost",
+    "silent_broadcasts": "taken, answer lost",
+    "refused_broadcasts": "error answers",
+    "late_receipts": "late receipts",
+}
 
 
 @dataclass
@@ -134,6 +145,7 @@ class SimulatedChain:
         if depth == 0:
             return
         self.forks += 1
+        tally.count(tally.REORGS)
         taken = self.blocks[-depth:]
         del self.blocks[-depth:]
         if keep:
@@ -142,10 +154,12 @@ class SimulatedChain:
                     self.pool.setdefault(int(mined.tx["nonce"]), (mined.tx, mined.tx_hash))
 
     def drop_pool(self) -> None:
+        tally.fault("dropped mempools")
         self.pool.clear()
 
     def foreign(self, *, mined: bool) -> None:
         """Another wallet with the same key sends a transaction, and it goes first."""
+        tally.fault("another wallet's nonces")
         nonce = self._mined_nonce() if mined else self._pending_nonce()
         tx = {
             "nonce": nonce,
@@ -173,6 +187,20 @@ class SimulatedChain:
 
     def mined_hashes(self) -> list[str]:
         return [mined.tx_hash for block in self.blocks for mined in block.mined]
+
+    def landed(self) -> tuple[Landed, ...]:
+        """Everything on the chain, for an audit."""
+        return tuple(
+            Landed(
+                chain_id=self.chain_id,
+                sender=SIGNER,
+                nonce=int(mined.tx["nonce"]),
+                tx_hash=mined.tx_hash,
+                success=mined.status == 1,
+            )
+            for block in self.blocks
+            for mined in block.mined
+        )
 
     # What the node answers
 
@@ -315,6 +343,7 @@ class SimulatedChain:
         if left == 0:
             return False
         setattr(self.faults, fault, left - 1)
+        tally.fault(_KINDS[fault])
         self.injected += 1
         return True
 

@@ -25,16 +25,15 @@ from keeper.execution.crash import BOUNDARIES, crash_point
 from keeper.execution.executor import Executor
 from keeper.execution.limits import Pace
 from keeper.execution.signer import KeystoreSigner
-from keeper.journal.journal import Journal, read
-from keeper.journal.verify import verify
+from keeper.journal.journal import Journal
 from keeper.model.intent import TxState
 from keeper.model.reads import Address
-from keeper.model.record import RecordKind
 from keeper.model.units import Wei
-from keeper.store.rows import ENDED
 from keeper.store.store import Store
 from tests.execution.bell import BELL, RUNTIME, TWO_STEPS, Bell, bell_venue, plan_of, seen
 from tests.execution.rig import LIMITS, never
+from tests.support import tally
+from tests.support.audit import audit, landed_on
 
 pytestmark = [pytest.mark.devnet, pytest.mark.faults]
 
@@ -139,21 +138,19 @@ def fork(program: Callable[[], None]) -> int:
 
 def ended(child: int) -> int:
     """Wait for a child; return its exit code, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == -signal.SIGKILL:
+        tally.count(tally.KILLS)
+    return code
 
 
-def require_one_effect_each(site: Site) -> int:
+def require_one_effect_each(site: Site, *, foreign: int = 0) -> int:
     """Let the keeper finish undisturbed, then check everything it left. Returns the number of intents."""
     assert ended(fork(lambda: keeper_run(site, never, cycles=3, mine=True))) == 0
-    assert set(site.effects().values()) == {1}
-    path = site.folder / "journal.jsonl"
-    assert verify(path).ok
+    landed = landed_on(site.node, CHAIN_ID, Address(Account.from_key(KEY).address))
     with Store.attach(site.folder / "keeper.sqlite") as store:
-        intents = store.intents.within(list(TxState))
-        assert {stored.state for stored in intents} <= ENDED
-        told = [r.body["transition"] for r in read(path) if r.kind is RecordKind.TRANSITION]
-        assert told == [t.id for t in store.intents.transitions()]
-    return len(intents)
+        done = audit(store, site.folder / "journal.jsonl", landed, foreign=foreign, effects=site.effects())
+    return done.require().intents
 
 
 def test_killed_at_every_state_boundary(site: Site) -> None:
@@ -203,6 +200,7 @@ def test_a_real_reorg_is_survived(site: Site, depth: int) -> None:
     before: Sequence[int] = list(site.effects().values())
     assert set(before) == {1}
     site.node.rpc("anvil_reorg", depth, [])
+    tally.count(tally.REORGS)
     site.node.rpc("anvil_dropAllTransactions")
     require_one_effect_each(site)
 
@@ -212,6 +210,7 @@ def test_a_dropped_transaction_is_sent_again(site: Site) -> None:
     site.want(1)
     assert ended(fork(lambda: keeper_run(site, never, cycles=1, mine=False))) == 0
     site.node.rpc("anvil_dropAllTransactions")
+    tally.fault("dropped mempools")
     site.node.rpc("evm_setAutomine", True)
     require_one_effect_each(site)
 
@@ -235,9 +234,10 @@ def test_another_wallet_with_our_key_is_told_from_ourselves(site: Site) -> None:
         }
     )
     site.node.rpc("eth_sendRawTransaction", "0x" + bytes(foreign.raw_transaction).hex())
+    tally.fault("another wallet's nonces")
     site.node.rpc("evm_mine")
     site.node.rpc("evm_setAutomine", True)
-    require_one_effect_each(site)
+    require_one_effect_each(site, foreign=1)
     with Store.attach(site.folder / "keeper.sqlite") as store:
         dropped = store.intents.within([TxState.DROPPED])
     assert any("was used by another transaction" in stored.reason for stored in dropped)

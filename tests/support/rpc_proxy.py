@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import urllib3
+
+from tests.support import tally
 
 
 class RpcError(Exception):
@@ -121,6 +123,19 @@ def changed(change: Callable[[Any], Any]) -> Fault:
     return fault
 
 
+_KINDS: Final = {
+    "delayed": "slow answers",
+    "dropped": "closed connections",
+    "swallowed": "taken, answer lost",
+    "garbage": "garbage",
+    "refused": "error answers",
+    "limited": "rate limits",
+    "answered": "false answers",
+    "changed": "altered answers",
+}
+"""By the function that makes the fault, what the run's tally calls it."""
+
+
 @dataclass(slots=True)
 class Rule:
     """Where and how often a fault strikes."""
@@ -130,6 +145,9 @@ class Rule:
     when: Callable[[list[Any]], bool]
     skip: int
     times: int | None
+    kind: str = "altered answers"
+    """What the run's tally counts it as."""
+
     struck: int = 0
     """How often it has struck."""
 
@@ -143,6 +161,7 @@ class Rule:
         if self.times is not None and self.struck >= self.times:
             return False
         self.struck += 1
+        tally.fault(self.kind)
         return True
 
 
@@ -175,7 +194,8 @@ class RpcProxy:
         times: int | None = None,
     ) -> Rule:
         """Add a rule: for these methods (none: all), after `skip` fitting requests, at most `times` times."""
-        rule = Rule(fault, frozenset(methods), when, skip, times)
+        kind = _KINDS.get(fault.__qualname__.partition(".")[0], "altered answers")
+        rule = Rule(fault, frozenset(methods), when, skip, times, kind)
         with self._lock:
             self._rules.append(rule)
         return rule

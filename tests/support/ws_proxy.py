@@ -17,6 +17,8 @@ from websockets.http11 import Request, Response
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import Server, ServerConnection, serve
 
+from tests.support import tally
+
 
 class WsProxy:
     """Listens on a free port of the loopback for the length of a `with` block."""
@@ -43,21 +45,22 @@ class WsProxy:
 
     def close_all(self) -> None:
         """Break every open connection."""
-        with self._lock:
-            for client, _ in self._open:
-                client.socket.shutdown(2)
+        tally.fault("closed WebSockets", self._break())
 
     def mute(self) -> None:
         """Answer requests, bring no heads."""
+        tally.fault("mute WebSockets")
         self._muted = True
 
     def refuse(self) -> None:
         """Refuse new connections with HTTP 401, and break the open ones."""
+        tally.fault("refused WebSockets")
         self._refusing = True
         self.close_all()
 
     def hang(self) -> None:
         """Take connections and say nothing, not even in the handshake."""
+        tally.fault("hanging WebSockets")
         self._hanging.set()
         self.close_all()
 
@@ -67,6 +70,7 @@ class WsProxy:
 
     def garble(self, text: str) -> None:
         """Bring this instead of heads."""
+        tally.fault("garbage")
         self._garbage = text
 
     def clear(self) -> None:
@@ -87,8 +91,16 @@ class WsProxy:
     ) -> None:
         self._stopped.set()
         self._server.shutdown()
-        self.close_all()
+        self._break()
         self._thread.join()
+
+    def _break(self) -> int:
+        """Break what is open; return how many that were."""
+        with self._lock:
+            for client, _ in self._open:
+                with suppress(OSError):  # the other side was faster
+                    client.socket.shutdown(2)
+            return len(self._open)
 
     def _greet(self, connection: ServerConnection, _request: Request) -> Response | None:
         self.sessions += 1
