@@ -46,12 +46,12 @@ def min_collateral(
     *,
     is_call: bool,
     in_base: bool,
-    strike_usd: float,
+    strike_usd: ArrayLike,
     seconds: float,
     spot_usd: ArrayLike,
-    amount_base: float,
+    amount_base: ArrayLike,
 ) -> NDArray[np.float64]:
-    """Return the least collateral of a short option at each spot.
+    """Return the least collateral of a short option at each spot, or of many short options of one expiry.
 
     With S' the shocked spot and BS Black-Scholes at the shock vol:
 
@@ -65,12 +65,11 @@ def min_collateral(
         Option right, and whether the collateral is the underlying (calls only).
     seconds
         To expiry, at least 0.
-    spot_usd
-        Any shape; the result has it too.
-    amount_base
-        Size q of the short, > 0.
+    spot_usd, strike_usd, amount_base
+        Spot, strike and size q > 0 of the short, of any shapes that broadcast; the result has theirs.
     """
     spot = np.asarray(spot_usd, dtype=np.float64)
+    amount = np.asarray(amount_base, dtype=np.float64)
     shocked = spot * (terms.call_spot_shock if is_call else terms.put_spot_shock)
     T = max(seconds, 0.0) / 31_536_000
     growth = np.exp(terms.rate * T)
@@ -78,7 +77,7 @@ def min_collateral(
         shocked * growth, strike_usd, T, shock_vol(terms, seconds), call=is_call, discount=1.0 / growth
     )
     if in_base:
-        wanted = np.maximum(unit_usd * amount_base / shocked, terms.min_static_base)
-        return np.minimum(wanted, amount_base)
-    wanted = np.maximum(unit_usd * amount_base, terms.min_static_quote)
-    return wanted if is_call else np.minimum(wanted, amount_base * strike_usd)
+        wanted = np.maximum(unit_usd * amount / shocked, terms.min_static_base)
+        return np.minimum(wanted, amount)
+    wanted = np.maximum(unit_usd * amount, terms.min_static_quote)
+    return wanted if is_call else np.minimum(wanted, amount * np.asarray(strike_usd))
