@@ -75,6 +75,7 @@ def test_a_transaction_goes_only_there_until_its_blocks_have_passed(
     assert (proxy.count(SEND), relay.count(SEND)) == (0, 3)
     sent = client.broadcast(dearer)
     assert (proxy.count(SEND), relay.count(SEND)) == (1, 3), "a dearer version does not begin anew"
+    node.rpc("evm_mine")
     assert client.receipt(sent) is not None
     client.broadcast(signed(nonce=1))
     assert (proxy.count(SEND), relay.count(SEND)) == (1, 4), "the next one does"
