@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import urllib3
 
 from keeper.chain.errors import EndpointUnfit, NodeRefused, NodeUnreachable, RateLimited
-from keeper.chain.refusals import rate_limited, revert_data
+from keeper.chain.refusals import rate_limited, revert_data, unavailable
 
 _LONGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 2**16
@@ -123,6 +123,8 @@ class Endpoint:
         text = self._redacted(str(error.get("message", "")))
         if rate_limited(code if isinstance(code, int) else 0, text):
             return RateLimited(self.host, f"rate limit ({text})", retry_after_s)
+        if unavailable(text):
+            return self._failed(f"has nobody to ask ({text})")
         data = revert_data(error.get("data"))
         return NodeRefused(self.host, method, code if isinstance(code, int) else 0, text, data)
 

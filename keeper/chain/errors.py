@@ -4,10 +4,12 @@
   * NodeUnreachable          no endpoint of the chain gives a usable answer now
     * RateLimited            an endpoint asks for patience
     * QuorumMissing          too few endpoints answer for a quorum
+    * AnswersDiffer          endpoints say different things about now: one of them lags, or lies
     * NodeDisbelieved        an endpoint's answers cannot be right; it is set aside
   * PinnedBlockGone          a reorg, or a node without that state, took the block all reads rest on
 * DataError
   * NodeRefused              the node answered the request with an error
+    * TagUnknown             it does not know `safe` or `finalized`
   * EndpointsDisagree        two endpoints give different answers to the same read
   * AbiMismatch              an answer does not have the shape that the ABI promises
   * BroadcastRefused         the node did not take a transaction
@@ -17,8 +19,11 @@
     * ReplacementUnderpriced another transaction with this nonce pays as much or nearly
     * FeeTooLow              below what the node takes now
     * InsufficientFunds      the sender cannot pay for it
+    * PoolFull               the node has no room for it now
+    * GasLimitUnfit          its gas limit is below what it needs at least, or above what a block may have
 * ConfigError
   * WrongChain               an endpoint serves another chain
+  * FinalityUnknown          no endpoint knows the block tag that finality is configured by
   * EndpointUnfit            an endpoint's URL is not one
   * MulticallMissing         nothing answers at the configured Multicall3 address
   * AbiMissing               no such ABI, function, event or error
@@ -63,6 +68,24 @@ class QuorumMissing(NodeUnreachable):
 
     def __init__(self, chain: str, *, needed: int, found: int, reasons: Sequence[str]) -> None:
         super().__init__(chain, (f"quorum of {needed}, only {found} answered", *reasons))
+
+
+class AnswersDiffer(NodeUnreachable):
+    """Endpoints give different answers about the present: nonce, price, receipt. One of them lags, or lies.
+
+    Nothing is decided on either; a moment later they may agree.
+    """
+
+    what: str
+    said: tuple[tuple[str, str], ...]
+    """Host and answer, of each that was asked."""
+
+    def __init__(self, chain: str, what: str, said: Sequence[tuple[str, str]]) -> None:
+        super().__init__(
+            chain, (f"endpoints disagree about {what}: {', '.join(f'{h} says {a}' for h, a in said)}",)
+        )
+        self.what = what
+        self.said = tuple(said)
 
 
 class NodeDisbelieved(NodeUnreachable):
@@ -111,6 +134,16 @@ class NodeRefused(DataError):  # noqa: N818
         self.code = code
         self.text = text
         self.data = data
+
+
+class TagUnknown(NodeRefused):
+    """The endpoint does not know a block tag: it is old, or its chain has no finality of its own."""
+
+    tag: str
+
+    def __init__(self, refusal: NodeRefused, tag: str) -> None:
+        super().__init__(refusal.host, f'block "{tag}"', refusal.code, refusal.text)
+        self.tag = tag
 
 
 class EndpointsDisagree(DataError):  # noqa: N818
@@ -162,6 +195,19 @@ class WrongChain(ConfigError):  # noqa: N818
         self.host = host
         self.expected = expected
         self.found = found
+
+
+class FinalityUnknown(ConfigError):  # noqa: N818
+    """Finality or reads are configured by a block tag that the chain's endpoint does not know."""
+
+    tag: str
+
+    def __init__(self, name: str, unknown: TagUnknown) -> None:
+        super().__init__(
+            f'chain {name}: {unknown.host} does not know the block "{unknown.tag}" ({unknown.text}): set '
+            f'finality = "confirmations" (and pin_at = "latest") under [chains.{name}], or finality_fallback'
+        )
+        self.tag = unknown.tag
 
 
 class EndpointUnfit(ConfigError):  # noqa: N818
@@ -221,3 +267,11 @@ class FeeTooLow(BroadcastRefused):
 
 class InsufficientFunds(BroadcastRefused):
     """The sender cannot pay for gas and value."""
+
+
+class PoolFull(BroadcastRefused):
+    """The node has no room for it now, or takes no more of this sender: the same bytes may go in later."""
+
+
+class GasLimitUnfit(BroadcastRefused):
+    """The gas limit is below what any such transaction takes, or above what a block or the chain allows."""

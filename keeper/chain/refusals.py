@@ -1,7 +1,12 @@
-"""What a node means by an error: the words and codes of anvil, geth, Nethermind, Erigon and sequencers.
+"""What a node means by an error: the words and codes of its client, its sequencer, or a proxy before them.
 
 JSON-RPC gives errors a code, but clients agree on few of them; their words are more stable. All
 comparisons are on lower-case text.
+
+Source: go-ethereum `core/error.go`, `core/txpool/errors.go`, `core/txpool/legacypool`; Nethermind
+`TxPoolErrorMessages.cs` and, before it, `AcceptTxResult.cs`; Erigon `txpoolcfg.go`; Besu `RpcErrorType.java`;
+Reth `rpc-eth-types/src/error/mod.rs`, `transaction-pool/src/error.rs`; anvil `eth/error.rs`; the OP-stack's
+`proxyd/backend.go`; Nitro `gethexec/sequencer.go`.
 """
 
 import re
@@ -12,16 +17,21 @@ from keeper.chain.errors import (
     AlreadyKnown,
     BroadcastRefused,
     FeeTooLow,
+    GasLimitUnfit,
     InsufficientFunds,
     NodeRefused,
     NonceTooHigh,
     NonceTooLow,
+    PoolFull,
     ReplacementUnderpriced,
 )
 
 _BLOCK_GONE: Final = (
     "header not found",
+    "header for number not found",
+    "header for hash not found",
     "block not found",
+    "block is out of range",
     "unknown block",
     "could not find block",
     "blockoutofrange",
@@ -32,7 +42,10 @@ _BLOCK_GONE: Final = (
     "no state available",
     "state not available",
     "state is not available",
+    "world state unavailable",
+    "initial sync is still in progress",
     "historical state",
+    "not available (head block",
     "pruned",
 )
 _TOO_LARGE: Final = (
@@ -46,6 +59,8 @@ _TOO_LARGE: Final = (
     "too big",
     "block range",
     "range is too wide",
+    "exceeds maximum rpc range",
+    "exceeds max batch size",
     "request entity",
     "execution aborted",
 )
@@ -58,27 +73,91 @@ _RATE_LIMITED: Final = (
     "compute units per second",
     "exceeded its",
     "capacity exceeded",
+    "over capacity",
 )
+_UNAVAILABLE: Final = (
+    "no backend is currently healthy",
+    "backend is currently not healthy",
+    "backend offline",
+    "backend returned an invalid response",
+    "gateway timeout",
+    "sequencer temporarily not available",
+    "sequencer internal error",
+)
+"""What stands before the node has none to ask, or does not know what came of it."""
+
+_NO_SUCH_BLOCK_YET: Final = (
+    "finalized block not found",
+    "safe block not found",
+    "block not found: finalized",
+    "block not found: safe",
+    "unknown block",
+    "not available (head block",
+)
+"""Answers to `safe` and `finalized` of a chain that has made none yet."""
+
+_TAG_UNKNOWN: Final = ("hex string without 0x prefix", "invalid block number", "unknown block tag")
 _UNSUPPORTED: Final = ("method not found", "not supported", "does not exist", "not available", "unsupported")
 _RATE_CODES: Final = (429, -32005, -32029)
+
+_GAS_LIMIT: Final = (
+    "intrinsic gas",
+    "intrinsicgas",
+    "floor data gas",
+    "block gas limit",
+    "block's gas limit",
+    "transaction gas limit",
+    "gas limit too high",
+    "gas limit is too high",
+    "gas limit reached",
+)
 
 _BROADCAST: Final[tuple[tuple[type[BroadcastRefused], tuple[str, ...]], ...]] = (
     (
         AlreadyKnown,
-        ("already known", "already imported", "alreadyknown", "known transaction", "already exists"),
+        ("already known", "already imported", "alreadyknown", "already exists", "txn with same hash"),
     ),
     (
         ReplacementUnderpriced,
-        ("replacement transaction underpriced", "replacementnotallowed", "replacement fee"),
+        (
+            "replacement transaction underpriced",
+            "replacementnotallowed",
+            "replacement fee",
+            "price to replace existing",
+            "could not replace existing",
+            "replaced by transaction with higher tip",
+        ),
     ),
     (
         NonceTooLow,
         ("nonce too low", "nonce is too low", "oldnonce", "old nonce", "nonce has already been used"),
     ),
-    (NonceTooHigh, ("nonce too high", "nonce is too high", "noncegap", "nonce gap", "future nonce")),
+    (
+        NonceTooHigh,
+        (
+            "nonce too high",
+            "nonce is too high",
+            "noncegap",
+            "nonce gap",
+            "gapped-nonce",
+            "future nonce",
+            "nonce too far in future",
+            "nonce is too distant",
+            "lower nonce exists",
+            "future transaction tries to replace",
+        ),
+    ),
     (
         InsufficientFunds,
-        ("insufficient funds", "insufficientfunds", "insufficient balance", "doesn't have enough"),
+        (
+            "insufficient funds",
+            "insufficientfunds",
+            "insufficient balance",
+            "doesn't have enough",
+            "not have enough funds",
+            "upfront cost exceeds",
+            "overdraws",
+        ),
     ),
     (
         FeeTooLow,
@@ -90,11 +169,26 @@ _BROADCAST: Final[tuple[tuple[type[BroadcastRefused], tuple[str, ...]], ...]] = 
             "gas price too low",
             "gas price below",
             "below minimum",
+            "below chain minimum",
             "max fee per gas less",
         ),
     ),
+    (
+        PoolFull,
+        (
+            "pool is full",
+            "account limit exceeded",
+            "pool size constraints",
+            "spammer",
+            "in-flight transaction limit",
+        ),
+    ),
+    (GasLimitUnfit, _GAS_LIMIT),
 )
 """In this order: a replacement that pays too little is also called underpriced."""
+
+_KNOWN_TRANSACTION: Final = re.compile(r"(?<!un)known transaction")
+"""As old clients and Besu say it; others speak of an unknown transaction type."""
 
 
 def block_gone(refusal: NodeRefused) -> bool:
@@ -122,7 +216,22 @@ def rate_limited(code: int, text: str) -> bool:
     lower = text.lower()
     if any(words in lower for words in _RATE_LIMITED):
         return True
-    return code in _RATE_CODES and not any(words in lower for words in _TOO_LARGE)
+    return code in _RATE_CODES and not any(words in lower for words in (*_TOO_LARGE, *_GAS_LIMIT))
+
+
+def unavailable(text: str) -> bool:
+    """Whether nobody behind the endpoint answered: another endpoint may."""
+    return any(words in text.lower() for words in _UNAVAILABLE)
+
+
+def tag_without_block(refusal: NodeRefused) -> bool:
+    """Whether the node knows the tag `safe` or `finalized`, and has no such block yet."""
+    return refusal.code == -39001 or _says(refusal, _NO_SUCH_BLOCK_YET)
+
+
+def tag_unknown(refusal: NodeRefused) -> bool:
+    """Whether the node takes no such block tag."""
+    return not tag_without_block(refusal) and (unsupported(refusal) or _says(refusal, _TAG_UNKNOWN))
 
 
 def unsupported(refusal: NodeRefused) -> bool:
@@ -133,6 +242,8 @@ def unsupported(refusal: NodeRefused) -> bool:
 def not_taken(refusal: NodeRefused) -> BroadcastRefused:
     """Return why a node did not take a transaction."""
     lower = refusal.text.lower()
+    if _KNOWN_TRANSACTION.search(lower):
+        return AlreadyKnown(refusal.host, refusal.text)
     for reason, words in _BROADCAST:
         if any(w in lower for w in words):
             return reason(refusal.host, refusal.text)

@@ -1,4 +1,4 @@
-"""The words of anvil 1.7.1 as it gave them; those of the other clients from their sources."""
+"""The words of anvil 1.7.1 as it gave them; those of other clients from the sources that `refusals` names."""
 
 import pytest
 
@@ -7,10 +7,12 @@ from keeper.chain.errors import (
     AlreadyKnown,
     BroadcastRefused,
     FeeTooLow,
+    GasLimitUnfit,
     InsufficientFunds,
     NodeRefused,
     NonceTooHigh,
     NonceTooLow,
+    PoolFull,
     ReplacementUnderpriced,
 )
 
@@ -19,45 +21,210 @@ def refusal(code: int, text: str, data: bytes = b"") -> NodeRefused:
     return NodeRefused("http://node", "eth_call", code, text, data)
 
 
+BROADCASTS: dict[type[BroadcastRefused], dict[str, tuple[str, ...]]] = {
+    AlreadyKnown: {
+        "anvil": ("transaction already imported", "Tx: [0x12] already Imported"),
+        "geth, Nethermind, Reth": ("already known",),
+        "Nethermind, older": ("AlreadyKnown",),
+        "Erigon": ("ALREADY_EXISTS: already known", "existing txn with same hash"),
+        "Besu": ("Known transaction",),
+        "old geth, Parity": (
+            "known transaction: 0x12",
+            "transaction with the same hash was already imported",
+        ),
+    },
+    ReplacementUnderpriced: {
+        "anvil": (
+            "replacement transaction underpriced",
+            "Tx: [0x12] insufficient gas price to replace existing transaction",
+        ),
+        "geth, Nethermind, Erigon, Reth, op-geth": ("replacement transaction underpriced",),
+        "Nethermind, older": ("ReplacementNotAllowed",),
+        "Erigon": ("could not replace existing tx", "replaced by transaction with higher tip"),
+        "Besu": ("Replacement transaction underpriced",),
+        "Reth's pool": ("[0x12]: insufficient gas price to replace existing transaction",),
+    },
+    NonceTooLow: {
+        "anvil": ("nonce too low",),
+        "geth": ("nonce too low: next nonce 5, tx nonce 4", "nonce too low: address 0x1, tx: 4 state: 5"),
+        "Nethermind": ("nonce too low, Current nonce: 5, nonce of rejected tx: 4",),
+        "Nethermind, older": ("OldNonce, Current nonce: 5, nonce of rejected tx: 4",),
+        "Erigon": ("INTERNAL_ERROR: nonce too low",),
+        "Besu": ("Nonce too low",),
+        "Reth": ("nonce too low: next nonce 5, tx nonce 4",),
+        "Nitro": ("nonce too low: address 0x1, tx: 4 state: 5",),
+    },
+    NonceTooHigh: {
+        "anvil": ("Nonce too high",),
+        "geth": (
+            "nonce too high: address 0x1, tx: 9 state: 5",
+            "gapped-nonce tx from delegated accounts",
+            "future transaction tries to replace pending",
+        ),
+        "Nethermind": ("nonce too high", "nonce too far in future"),
+        "Nethermind, older": ("NonceGap, Future nonce. Expected nonce: 5",),
+        "Besu": (
+            "Nonce too high",
+            "Transaction nonce is too distant from current sender nonce",
+            "An invalid transaction with a lower nonce exists",
+        ),
+        "Nitro": ("nonce too high: address 0x1, tx: 9 state: 5",),
+    },
+    InsufficientFunds: {
+        "anvil": ("Insufficient funds for gas * price + value", "insufficient funds for transfer"),
+        "geth": (
+            "insufficient funds for gas * price + value: balance 1, tx cost 2, overshot 1",
+            "insufficient funds for gas * price + value: balance 5, queued cost 4, tx cost 2, overshot 1",
+            "insufficient funds for transfer",
+        ),
+        "Nethermind": ("insufficient funds for gas * price + value",),
+        "Nethermind, older": ("InsufficientFunds, Account balance: 0, cumulative cost: 1",),
+        "Erigon": ("INTERNAL_ERROR: insufficient funds",),
+        "Besu": ("Upfront cost exceeds account balance",),
+        "Reth": (
+            "insufficient funds for gas * price + value: have 1 want 2",
+            "transaction overdraws from account",
+        ),
+    },
+    FeeTooLow: {
+        "anvil": ("max fee per gas less than block base fee",),
+        "geth": (
+            "transaction underpriced: gas tip cap 1, minimum needed 1000000",
+            "transaction underpriced: tip needed 1, tip permitted 0",
+            "max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1, baseFee: 7",
+        ),
+        "Nethermind": ("transaction underpriced",),
+        "Nethermind, older": ("FeeTooLow, MaxFeePerGas too low", "FeeTooLowToCompete"),
+        "Erigon": ("UNDERPRICED: underpriced", "fee too low"),
+        "Besu": (
+            "Gas price below configured minimum gas price",
+            "Gas price below current base fee",
+        ),
+        "Reth": (
+            "transaction underpriced",
+            "transaction feeCap 1 below chain minimum",
+            "transaction priority fee below minimum required priority fee 1000000",
+        ),
+        "Nitro": ("max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1 baseFee: 9",),
+    },
+    PoolFull: {
+        "geth, Reth": ("txpool is full",),
+        "geth": (
+            "account limit exceeded",
+            "in-flight transaction limit reached for delegated accounts",
+        ),
+        "Erigon": ("pending sub-pool is full", "baseFee sub-pool is full", "spammer"),
+        "Reth's pool": (
+            "[0x12]: transaction discarded outright due to pool size constraints",
+            "[0x12]: rejected due to 0x1 being identified as a spammer",
+        ),
+    },
+    GasLimitUnfit: {
+        "anvil": (
+            "intrinsic gas too low",
+            "intrinsic gas too high -- tx.gas_limit > env.block.gas_limit",
+        ),
+        "geth": (
+            "intrinsic gas too low: gas 20000, minimum needed 21000",
+            "insufficient gas for floor data gas cost: gas 21000, minimum needed 25000",
+            "exceeds block gas limit",
+            "transaction gas limit too high (cap: 16777216, tx: 16777217)",
+        ),
+        "Nethermind": ("gas limit reached",),
+        "Erigon": ("IntrinsicGas", "gas limit is too high"),
+        "Besu": (
+            "Intrinsic gas exceeds gas limit",
+            "Transaction gas limit exceeds block gas limit",
+        ),
+        "Reth": ("gas limit too high", "exceeds max transaction gas limit"),
+    },
+    BroadcastRefused: {
+        "anvil": ("invalid chain id for signer", "Unknown transaction type not supported"),
+        "geth": ("tx fee (1.20 ether) exceeds the configured cap (1.00 ether)", "invalid sender"),
+        "Nethermind": ("The node is syncing",),
+        "Besu": (
+            "Transaction pool not enabled. (Either txpool explicitly disabled, or node not yet in sync).",
+        ),
+        "Nitro": (
+            "currently not accepting transactions due to expected surplus being below threshold",
+            "transaction sender is not on the whitelist",
+        ),
+        "anybody": ("something nobody has heard of", ""),
+    },
+}
+"""What clients say, by what it means."""
+
+
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("reason", "client", "text"),
     [
-        # anvil
-        ("transaction already imported", AlreadyKnown),
-        ("replacement transaction underpriced", ReplacementUnderpriced),
-        ("nonce too low", NonceTooLow),
-        ("Insufficient funds for gas * price + value", InsufficientFunds),
-        ("max fee per gas less than block base fee", FeeTooLow),
-        ("intrinsic gas too high -- tx.gas_limit > env.block.gas_limit", BroadcastRefused),
-        ("invalid chain id for signer", BroadcastRefused),
-        # geth
-        ("already known", AlreadyKnown),
-        ("nonce too low: next nonce 5, tx nonce 4", NonceTooLow),
-        ("insufficient funds for gas * price + value: balance 1, tx cost 2, overshot 1", InsufficientFunds),
-        ("transaction underpriced: gas tip cap 1, minimum needed 1000000", FeeTooLow),
-        ("max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1, baseFee: 7", FeeTooLow),
-        # Nethermind
-        ("AlreadyKnown", AlreadyKnown),
-        ("ReplacementNotAllowed", ReplacementUnderpriced),
-        ("OldNonce, Current nonce: 5, nonce of rejected tx: 4", NonceTooLow),
-        ("NonceGap, Future nonce. Expected nonce: 5", NonceTooHigh),
-        ("InsufficientFunds, Account balance: 0, cumulative cost: 1", InsufficientFunds),
-        ("FeeTooLow, MaxFeePerGas too low", FeeTooLow),
-        # Erigon
-        ("ALREADY_EXISTS: already known", AlreadyKnown),
-        ("INTERNAL_ERROR: nonce too low", NonceTooLow),
-        ("INTERNAL_ERROR: insufficient funds", InsufficientFunds),
-        ("UNDERPRICED: underpriced", FeeTooLow),
-        # sequencers
-        ("nonce too high: address 0x1, tx: 9 state: 5", NonceTooHigh),
-        ("max fee per gas less than block base fee: address 0x1, maxFeePerGas: 1 baseFee: 9", FeeTooLow),
-        ("something nobody has heard of", BroadcastRefused),
+        (reason, client, text)
+        for reason, clients in BROADCASTS.items()
+        for client, texts in clients.items()
+        for text in texts
     ],
 )
-def test_why_a_node_does_not_take_a_transaction(text: str, reason: type[BroadcastRefused]) -> None:
+def test_why_a_node_does_not_take_a_transaction(
+    reason: type[BroadcastRefused], client: str, text: str
+) -> None:
     found = refusals.not_taken(refusal(-32000, text))
-    assert type(found) is reason
+    assert type(found) is reason, client
     assert found.text == text
+
+
+def test_every_refusal_of_a_transaction_is_in_the_table() -> None:
+    assert set(BROADCASTS) == {BroadcastRefused, *BroadcastRefused.__subclasses__()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no backend is currently healthy to serve traffic",
+        "backend offline",
+        "backend returned an invalid response",
+        "gateway timeout",
+        "sequencer temporarily not available",  # Nitro
+        "sequencer internal error",  # Nitro
+    ],
+)
+def test_an_endpoint_behind_which_nobody_is(text: str) -> None:
+    assert refusals.unavailable(text)
+
+
+@pytest.mark.parametrize("texts", [t for clients in BROADCASTS.values() for t in clients.values()])
+def test_a_node_that_does_not_take_a_transaction_is_there(texts: tuple[str, ...]) -> None:
+    assert not any(refusals.unavailable(text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (-32000, "finalized block not found"),  # geth
+        (-32000, "safe block not found"),  # geth
+        (-32001, "block not found: finalized"),  # Reth
+        (-39001, "Unknown block error"),  # Nethermind
+        (-39001, "Unknown block"),  # Besu
+        (-39001, 'block "finalized" not available (head block: 5)'),  # Erigon
+    ],
+)
+def test_a_tag_without_a_block_yet(code: int, text: str) -> None:
+    assert refusals.tag_without_block(refusal(code, text))
+    assert not refusals.tag_unknown(refusal(code, text))
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (-32602, "invalid argument 0: hex string without 0x prefix"),  # geth before the merge
+        (-32000, "'finalized' tag not supported on pre-merge network"),  # geth
+        (-32602, "Invalid block number params"),  # Besu
+        (-32000, "hex string without 0x prefix"),
+        (-32601, "the method eth_getBlockByNumber does not support tags"),
+    ],
+)
+def test_a_tag_that_a_node_does_not_know(code: int, text: str) -> None:
+    assert refusals.tag_unknown(refusal(code, text))
+    assert not refusals.tag_without_block(refusal(code, text))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +239,14 @@ def test_why_a_node_does_not_take_a_transaction(text: str, reason: type[Broadcas
         (-32001, "Unknown block error"),  # Nethermind
         (-32002, "No state available for block 0x1"),  # Nethermind
         (-32801, "pruned history unavailable"),  # EIP-4444
+        (4444, "Pruned history unavailable"),  # Nethermind, Reth
+        (-32000, "required historical state unavailable (reexec=128)"),  # geth
+        (-32000, "historical state 0x22 is not available"),  # geth, path scheme
+        (-32001, "block not found: 0x12"),  # Reth
+        (-39001, "Unknown block"),  # Besu
+        (-32000, "World state unavailable"),  # Besu
+        (-32008, "Initial sync is still in progress"),  # Besu
+        (-32019, "block is out of range"),  # proxyd
     ],
 )
 def test_a_block_that_is_gone(code: int, text: str) -> None:
@@ -121,6 +296,9 @@ def test_an_execution_without_enough_gas(text: str) -> None:
         (413, "request too large"),
         (-32000, "execution aborted (timeout = 5s)"),  # geth
         (-32005, "limit exceeded"),
+        (-32005, "Requested range exceeds maximum RPC range limit"),  # Besu
+        (-32005, "Number of requests exceeds max batch size"),  # Besu
+        (-32020, "backend response too large"),  # proxyd
     ],
 )
 def test_a_request_that_a_smaller_one_may_replace(code: int, text: str) -> None:
@@ -136,10 +314,17 @@ def test_a_request_that_a_smaller_one_may_replace(code: int, text: str) -> None:
         (-32005, ""),
         (-32029, "slow down"),
         (-32000, "Your app has exceeded its compute units per second capacity"),
+        (-32012, "backend is over capacity"),  # proxyd
+        (-32016, "over rate limit"),  # proxyd
+        (-32017, "sender is over rate limit"),  # proxyd
     ],
 )
 def test_a_node_that_asks_for_patience(code: int, text: str) -> None:
     assert refusals.rate_limited(code, text)
+
+
+def test_besu_shares_the_code_of_rate_limits_for_what_no_patience_helps() -> None:
+    assert not refusals.rate_limited(-32005, "Transaction gas limit exceeds block gas limit")
 
 
 @pytest.mark.parametrize(
