@@ -90,7 +90,7 @@ class Executor:
             raise SignerMismatchError(f"its address is {signer.address}, expected {sender}")
         mode = "live" if live else "dry-run"
         if store.mode != mode:
-            raise StoreModeError(store.path, found=store.mode, wanted=mode)
+            raise StoreModeError(store.place, found=store.mode, wanted=mode)
         self._nodes = dict(clients)
         self._venues = {venue.id: (venue, adapter) for venue, adapter in venues}
         self._store = store

@@ -1,41 +1,43 @@
-"""Connections to the database, and what its driver's errors mean for us."""
+"""Connections to a database, whichever it is."""
 
-import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import URL, Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
-from keeper.store.errors import StoreFullError, StoreLockedError, StoreUnreadableError
+from keeper.store.owner import Owner
+from keeper.store.place import Place
 
 BUSY_S: Final = 5.0
 """How long a writer waits for another one."""
 
-_READS: Final = "keeper_reads"
+Fence = Callable[[Connection], None]
+"""Raises where the transaction's owner may not write any more."""
 
 
-class Database:
-    """One SQLite file. Connections open at first use; any thread may ask for one."""
+class Database(ABC):
+    """One database. Connections open at first use; any thread may ask for one."""
 
-    def __init__(self, path: Path, *, busy_s: float = BUSY_S) -> None:
-        self.path = path
-        self._busy_s = busy_s
-        url = URL.create("sqlite", database=str(path))
-        self._writer = create_engine(url, connect_args={"timeout": busy_s})
-        self._reader = self._writer.execution_options(**{_READS: True})
-        event.listen(self._writer, "connect", _prepare)
-        event.listen(self._writer, "begin", _begin)
+    place: Place
+    fence: Fence | None = None
+    """Asked in every transaction that writes, unless it says that anybody may."""
 
     @contextmanager
-    def writing(self) -> Generator[Connection]:
+    def writing(self, *, anybody: bool = False) -> Generator[Connection]:
         """Give one transaction that writes: committed whole at the end, or not at all.
 
-        Raises `StoreLockedError`, `StoreFullError`, `StoreUnreadableError`.
+        One writes at a time; the next waits until it may look, so what it reads is not changed before it
+        writes. `anybody`: also who does not lead.
+
+        Raises `StoreLockedError`, `StoreFullError`, `StoreFailingError`, `StoreUnreachableError`,
+        `CommitUnknownError`, `StoreUnreadableError`, `StoreReplacedError`, `LeadershipLostError`.
         """
-        with self._translated(), self._writer.begin() as connection:
+        with self.translated(), self.transaction() as connection:
+            if self.fence is not None and not anybody:
+                self.fence(connection)
             yield connection
 
     @contextmanager
@@ -44,60 +46,47 @@ class Database:
 
         Raises as `writing` does.
         """
-        with self._translated(), self._reader.connect() as connection:
-            if at_once:
-                connection.exec_driver_sql("BEGIN")
+        with self.translated(), self.look(at_once=at_once) as connection:
             yield connection
 
-    def use_wal(self) -> None:
-        """Let readers look while one writes. The file remembers it, so only its owner says it."""
-        with self._translated(), self._writer.connect() as connection:
-            driver = connection.connection.dbapi_connection
-            assert driver is not None
-            driver.execute("PRAGMA journal_mode = WAL")
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give a transaction that nobody else writes beside."""
 
+    @abstractmethod
+    def look(self, *, at_once: bool) -> AbstractContextManager[Connection]:
+        """Give a connection that reads."""
+
+    @abstractmethod
+    def translated(self) -> AbstractContextManager[None]:
+        """Turn the driver's errors into ours."""
+
+    @abstractmethod
+    def own(self, *, patient: bool) -> Owner:
+        """Take the right to send from here; `patient`: as one who has waited for it.
+
+        Raises `StoreBusyError`, and as `reading` does.
+        """
+
+    @abstractmethod
+    def require_there(self) -> None:
+        """Check what can be checked without opening. Raises `StoreMissingError`, `StoreUnreadableError`."""
+
+    @abstractmethod
+    def settle_in(self) -> None:
+        """Prepare what is only the owner's to prepare."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close all connections."""
-        self._writer.dispose()
-
-    @contextmanager
-    def _translated(self) -> Generator[None]:
-        """Turn the driver's errors into ours."""
-        try:
-            yield
-        except DBAPIError as error:
-            code = getattr(error.orig, "sqlite_errorcode", None)
-            primary = None if code is None else code & 0xFF  # the rest of the code is detail
-            if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise StoreLockedError(self.path, self._busy_s) from error
-            if primary == sqlite3.SQLITE_FULL:
-                raise StoreFullError(self.path) from error
-            if primary in _UNREADABLE:
-                raise StoreUnreadableError(self.path, str(error.orig)) from error
-            raise
 
 
-_UNREADABLE: Final = (
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_PERM,
-)
+def database_at(place: Place, *, busy_s: float = BUSY_S) -> Database:
+    """Return the database of a place. Raises `DriverMissingError`."""
+    if isinstance(place, Path):
+        from keeper.store.sqlite import Sqlite
 
+        return Sqlite(place, busy_s=busy_s)
+    from keeper.store.postgres import Postgres
 
-def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions of its own
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin(connection: Connection) -> None:
-    """Begin as a writer.
-
-    A transaction that reads first and writes then would otherwise fail when another one wrote in between,
-    instead of waiting for it.
-    """
-    if not connection.get_execution_options().get(_READS, False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    return Postgres(place, busy_s=busy_s)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from keeper.store.database import Database
 from keeper.store.errors import StoreNewerError, StoreOlderError, StoreUnreadableError
+from keeper.store.place import Place
 
 SCHEMA: Final = "v0002"
 """Newest revision under `migrations/versions`."""
@@ -21,10 +22,10 @@ def upgrade(database: Database) -> None:
     for a database that is not ours.
     """
     with database.writing() as connection:
-        found = revision(connection, database.path)
+        found = revision(connection, database.place)
         if found == SCHEMA:
             return
-        _refuse_newer(found, database.path)
+        _refuse_newer(found, database.place)
         # Imported where it is needed: a store that is up to date opens without it.
         from alembic import command
         from alembic.config import Config
@@ -42,15 +43,15 @@ def require_current(database: Database) -> None:
     Raises `StoreNewerError`, `StoreOlderError`, `StoreUnreadableError`.
     """
     with database.reading() as connection:
-        found = revision(connection, database.path)
+        found = revision(connection, database.place)
         if found == SCHEMA:
             return
-        _refuse_newer(found, database.path)
-        raise StoreOlderError(database.path, found=found or "none", known=SCHEMA)
+        _refuse_newer(found, database.place)
+        raise StoreOlderError(database.place, found=found or "none", known=SCHEMA)
 
 
-def revision(connection: Connection, path: Path) -> str | None:
-    """Return the store's revision; None for an empty file.
+def revision(connection: Connection, place: Place) -> str | None:
+    """Return the store's revision; None for an empty database.
 
     Raises `StoreUnreadableError` for a database with tables that are not ours.
     """
@@ -59,11 +60,11 @@ def revision(connection: Connection, path: Path) -> str | None:
         row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
         return None if row is None else str(row[0])
     if tables:
-        raise StoreUnreadableError(path, f"it is another program's database (tables {sorted(tables)[:3]})")
+        raise StoreUnreadableError(place, f"it is another program's database (tables {sorted(tables)[:3]})")
     return None
 
 
-def _refuse_newer(found: str | None, path: Path) -> None:
+def _refuse_newer(found: str | None, place: Place) -> None:
     known = {script.stem.split("_")[0] for script in (_SCRIPTS / "versions").glob("v*.py")}
     if found is not None and found not in known:
-        raise StoreNewerError(path, found=found, known=SCHEMA)
+        raise StoreNewerError(place, found=found, known=SCHEMA)

@@ -1,22 +1,24 @@
-"""The store: one file, one mode, one owner."""
+"""The store: one database, one mode, one owner."""
 
-import os
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
 from sqlalchemy import insert, select, update
 
+from keeper.model.errors import KeeperError, TransientError
 from keeper.protocols.adapter import Found
 from keeper.store import tables
-from keeper.store.database import BUSY_S, Database
-from keeper.store.errors import StoreMissingError, StoreModeError, StoreUnreadableError
+from keeper.store.database import BUSY_S, Database, database_at
+from keeper.store.errors import LeadershipLostError, StoreBusyError, StoreModeError
 from keeper.store.intents import Intents
+from keeper.store.leaders import Leaders
 from keeper.store.migrate import require_current, upgrade
-from keeper.store.owner import Owner
+from keeper.store.owner import Owner, own_name
+from keeper.store.place import Place
 from keeper.store.pulse import Pulse
 
 Mode: TypeAlias = Literal["dry-run", "live"]
@@ -35,11 +37,26 @@ def _go_on(_boundary: str) -> None:
     """Crash nowhere."""
 
 
+def _nothing() -> None:
+    """Tell nobody."""
+
+
+def _own(database: Database, wait: Callable[[KeeperError], bool] | None) -> Owner:
+    """Take the right to send, as soon as `wait` allows."""
+    while True:
+        try:
+            return database.own(patient=wait is not None)
+        except (StoreBusyError, TransientError) as trouble:
+            if wait is None or not wait(trouble):
+                raise
+
+
 class Store:
     """All that survives a crash."""
 
     intents: Intents
     pulse: Pulse
+    leaders: Leaders
 
     def __init__(
         self,
@@ -49,39 +66,47 @@ class Store:
         clock: Callable[[], float],
         crash_at: Callable[[str], None],
     ) -> None:
-        self.path = database.path
+        self.place = database.place
         self.crash_at = crash_at
         self._database = database
         self._owner = owner
         self._clock = clock
         self.intents = Intents(database, clock, crash_at)
         self.pulse = Pulse(database)
+        self.leaders = Leaders(database, clock, own_name())
 
     @classmethod
     def open(
         cls,
-        path: Path,
+        place: Place,
         mode: Mode,
         *,
         clock: Callable[[], float] = time.time,
         crash_at: Callable[[str], None] = _go_on,
         busy_s: float = BUSY_S,
+        wait: Callable[[KeeperError], bool] | None = None,
+        on_lost: Callable[[], None] = _nothing,
     ) -> Self:
         """Own the store: create or migrate it, and keep every other keeper away until `close`.
 
         `clock` is the wall clock. `crash_at` is called with the name of every state boundary: a test ends
-        the process there.
+        the process there. `wait` is for who stands by: it is given what keeps the store from being opened,
+        returns when to try again, and False to give up. `on_lost` is called, from a thread, when another
+        keeper has taken the store from this one.
 
         Raises `StoreBusyError`, `StoreModeError`, `StoreNewerError`, `StoreUnreadableError`,
-        `StoreLockedError`.
+        `StoreLockedError`, `StoreUnreachableError`.
         """
-        if not path.parent.is_dir():
-            raise StoreUnreadableError(path, f"the folder {path.parent} does not exist")
-        owner = Owner(path)
-        database = Database(path, busy_s=busy_s)
+        database = database_at(place, busy_s=busy_s)
         try:
+            owner = _own(database, wait)
+        except BaseException:
+            database.close()
+            raise
+        try:
+            owner.on_lost = on_lost
             upgrade(database)
-            database.use_wal()
+            database.settle_in()
             store = cls(database, owner, clock=clock, crash_at=crash_at)
             store._claim(mode)
         except BaseException:
@@ -91,17 +116,15 @@ class Store:
         return store
 
     @classmethod
-    def attach(cls, path: Path, *, clock: Callable[[], float] = time.time) -> Self:
+    def attach(cls, place: Place, *, clock: Callable[[], float] = time.time) -> Self:
         """Look into a store beside its owner; also to halt and resume.
 
-        Raises `StoreMissingError`, `StoreNewerError`, `StoreOlderError`, `StoreUnreadableError`.
+        Raises `StoreMissingError`, `StoreNewerError`, `StoreOlderError`, `StoreUnreadableError`,
+        `StoreUnreachableError`.
         """
-        if not path.exists():
-            raise StoreMissingError(path)
-        if not os.access(path, os.R_OK):
-            raise StoreUnreadableError(path, "permission denied")
-        database = Database(path)
+        database = database_at(place)
         try:
+            database.require_there()
             require_current(database)
         except BaseException:
             database.close()
@@ -110,10 +133,20 @@ class Store:
 
     def close(self) -> None:
         """Close the connections and give up ownership."""
+        if self._owner is not None:
+            # Who cannot say good-bye is missed all the same: the lock ends with the connection.
+            with contextlib.suppress(KeeperError):
+                self.leaders.give_up()
         self._database.close()
         if self._owner is not None:
             self._owner.release()
             self._owner = None
+
+    def require_leading(self) -> None:
+        """Raise `LeadershipLostError` when another keeper has taken over this store."""
+        if self._owner is not None and self._owner.lost:
+            leader = self.leaders.leader()
+            raise LeadershipLostError(self.place, "" if leader is None else leader.name)
 
     def __enter__(self) -> Self:
         return self
@@ -132,19 +165,19 @@ class Store:
 
     def halt(self, reason: str, by: str) -> None:
         """Stop all sending, from any process. An earlier halt keeps its reason."""
-        with self._database.writing() as connection:
+        with self._database.writing(anybody=True) as connection:
             if connection.execute(_STANDING_HALT).first() is None:
-                row = {"reason": reason, "by": by, "at_s": self._clock()}
+                row = {"reason": reason, "by": by[:_LONGEST_NAME], "at_s": self._clock()}
                 connection.execute(insert(tables.halts), [row])
 
     def resume(self, by: str) -> Halt | None:
         """Allow sending again. Returns the halt that this ends; None when there was none."""
-        with self._database.writing() as connection:
+        with self._database.writing(anybody=True) as connection:
             found = connection.execute(_STANDING_HALT).first()
             connection.execute(
                 update(tables.halts)
                 .where(tables.halts.c.resumed_at_s.is_(None))
-                .values(resumed_by=by, resumed_at_s=self._clock())
+                .values(resumed_by=by[:_LONGEST_NAME], resumed_at_s=self._clock())
             )
         return None if found is None else Halt(reason=found.reason, by=found.by, at_s=found.at_s)
 
@@ -172,14 +205,16 @@ class Store:
                 connection.execute(insert(tables.found), [{"venue": venue, **row}])
 
     def _claim(self, mode: Mode) -> None:
-        with self._database.writing() as connection:
+        with self._database.writing(anybody=True) as connection:
             found = connection.execute(
                 select(tables.meta.c.value).where(tables.meta.c.key == "mode")
             ).scalar()
             if found is None:
                 connection.execute(insert(tables.meta), [{"key": "mode", "value": mode}])
             elif found != mode:
-                raise StoreModeError(self.path, found=found, wanted=mode)
+                raise StoreModeError(self.place, found=found, wanted=mode)
+            self.leaders.claim(connection)
 
 
+_LONGEST_NAME = 64
 _STANDING_HALT = select(tables.halts).where(tables.halts.c.resumed_at_s.is_(None)).order_by(tables.halts.c.id)

@@ -1,0 +1,137 @@
+"""An SQLite file in WAL mode."""
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from keeper.store.database import Database
+from keeper.store.errors import (
+    StoreFailingError,
+    StoreFullError,
+    StoreLockedError,
+    StoreMissingError,
+    StoreReplacedError,
+    StoreUnreadableError,
+)
+from keeper.store.owner import FileOwner, Owner
+
+_READS: Final = "keeper_reads"
+
+_UNREADABLE: Final = (
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+)
+
+
+class Sqlite(Database):
+    """One file of one machine."""
+
+    place: Path
+
+    def __init__(self, path: Path, *, busy_s: float) -> None:
+        self.place = path
+        self._busy_s = busy_s
+        self._identity: tuple[int, int] | None = None
+        url = URL.create("sqlite", database=str(path))
+        self._writer = create_engine(url, connect_args={"timeout": busy_s})
+        self._reader = self._writer.execution_options(**{_READS: True})
+        event.listen(self._writer, "connect", _prepare)
+        event.listen(self._writer, "begin", _begin)
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give a transaction that holds the write lock from its beginning."""
+        self._require_same()
+        return self._writer.begin()
+
+    @contextmanager
+    def look(self, *, at_once: bool) -> Generator[Connection]:
+        """Give a connection; writers do not keep it waiting."""
+        self._require_same()
+        with self._reader.connect() as connection:
+            if at_once:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    def own(self, *, patient: bool) -> Owner:
+        """Lock the file beside the store. Raises `StoreBusyError`, `StoreUnreadableError`."""
+        if not self.place.parent.is_dir():
+            raise StoreUnreadableError(self.place, f"the folder {self.place.parent} does not exist")
+        return FileOwner(self.place)
+
+    def require_there(self) -> None:
+        """Raise `StoreMissingError` or `StoreUnreadableError` where there is nothing to look into."""
+        if not self.place.exists():
+            raise StoreMissingError(self.place)
+        if not os.access(self.place, os.R_OK):
+            raise StoreUnreadableError(self.place, "permission denied")
+
+    def settle_in(self) -> None:
+        """Let readers look while one writes: the file remembers it. And know the file again."""
+        with self.translated(), self._writer.connect() as connection:
+            driver = connection.connection.dbapi_connection
+            assert driver is not None
+            driver.execute("PRAGMA journal_mode = WAL")
+        self._identity = _identity(self.place)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._writer.dispose()
+
+    @contextmanager
+    def translated(self) -> Generator[None]:
+        """Turn the driver's errors into ours."""
+        try:
+            yield
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            primary = None if code is None else code & 0xFF  # the rest of the code is detail
+            if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise StoreLockedError(self.place, self._busy_s) from error
+            if primary == sqlite3.SQLITE_FULL:
+                raise StoreFullError(self.place) from error
+            if primary == sqlite3.SQLITE_IOERR:
+                raise StoreFailingError(self.place, str(error.orig)) from error
+            if primary in _UNREADABLE:
+                raise StoreUnreadableError(self.place, str(error.orig)) from error
+            raise
+
+    def _require_same(self) -> None:
+        """Check that the path still leads to the file that was opened.
+
+        An open file outlives its name: what is written to it then is gone when the process ends.
+        """
+        if self._identity is not None and _identity(self.place) != self._identity:
+            raise StoreReplacedError(self.place)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    """Begin as a writer.
+
+    A transaction that reads first and writes then would otherwise fail when another one wrote in between,
+    instead of waiting for it.
+    """
+    if not connection.get_execution_options().get(_READS, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
