@@ -2,17 +2,29 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select
 
 from keeper.model.intent import MOVES, OPEN, Simulation, TxState
 from keeper.model.reads import Address
-from keeper.model.units import Wei
+from keeper.model.units import Wad, Wei
 from keeper.store import statements
 from keeper.store.database import Database
 from keeper.store.errors import IllegalMoveError
-from keeper.store.rows import Attempt, Spent, StoredIntent, Transition, columns_of, stored_of, transition_of
+from keeper.store.rows import (
+    Attempt,
+    Move,
+    Moved,
+    Spent,
+    StoredIntent,
+    Transition,
+    columns_of,
+    stored_of,
+    transition_of,
+)
+
+_NOT_FINAL: Final = OPEN | {TxState.CONFIRMED}
 
 
 class Intents:
@@ -56,6 +68,24 @@ class Intents:
         self._crash_at(f"{to.value}.after")
         return done
 
+    def move_together(self, moves: Sequence[Move]) -> tuple[Transition, ...]:
+        """Take several intents to other states, all or none, in order.
+
+        Raises `IllegalMoveError` as `move` does.
+        """
+        for move in moves:
+            self._crash_at(f"{move.to.value}.before")
+        with self._database.writing() as connection:
+            done = tuple(
+                self._move(connection, move.intent_id, move.to, move.reason, dict(move.changes))
+                for move in moves
+            )
+            for move in moves:
+                self._crash_at(f"{move.to.value}.written")
+        for move in moves:
+            self._crash_at(f"{move.to.value}.after")
+        return done
+
     def sign(
         self, intent_id: str, lane: tuple[int, Address], at_least: int, make: Callable[[int], Attempt]
     ) -> tuple[Transition, Attempt]:
@@ -66,18 +96,44 @@ class Intents:
         was, so no nonce is ever assigned without bytes that use it. `make` may take its time: the store is
         not locked meanwhile, and bytes for a nonce that was taken in between are thrown away.
         """
-        self._crash_at("signed.before")
         while True:
-            nonce = max(at_least, self.next_nonce(lane))
-            attempt = make(nonce)
-            with self._database.writing() as connection:
-                used = connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one()
-                if max(at_least, 1 + used) != nonce:
-                    continue
-                done = self._sign(connection, intent_id, attempt, "")
-                self._crash_at("signed.written")
-            self._crash_at("signed.after")
-            return done, attempt
+            attempt = make(max(at_least, self.next_nonce(lane)))
+            done = self.keep(intent_id, lane, at_least, attempt)
+            if done is not None:
+                return done, attempt
+
+    def keep(
+        self, intent_id: str, lane: tuple[int, Address], at_least: int, attempt: Attempt
+    ) -> Transition | None:
+        """Keep a first version's nonce and bytes. None when the lane's next nonce is another one by now."""
+        self._crash_at("signed.before")
+        with self._database.writing() as connection:
+            used = connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one()
+            if max(at_least, 1 + used) != attempt.nonce:
+                return None
+            done = self._sign(connection, intent_id, attempt, "")
+            self._crash_at("signed.written")
+        self._crash_at("signed.after")
+        return done
+
+    def take_over(self, intent_id: str, displaced_id: str, attempt: Attempt, reason: str) -> Transition:
+        """Keep a first version at the nonce of another intent, which from then on waits for its fate.
+
+        At most one of the two lands. Raises `IllegalMoveError` unless the other is SENT and not displaced.
+        """
+        self._crash_at("signed.before")
+        with self._database.writing() as connection:
+            state = connection.execute(statements.STATE, {"id": displaced_id}).scalar()
+            by = connection.execute(statements.DISPLACED, {"id": displaced_id}).scalar()
+            if state != TxState.SENT.value or by is not None:
+                found = None if state is None else TxState(state)
+                raise IllegalMoveError(displaced_id, found=found, wanted=TxState.SIGNED)
+            connection.execute(statements.CHANGE, {"intent": displaced_id, "displaced_by": intent_id})
+            connection.execute(statements.CHANGE, {"intent": intent_id, "displaces": displaced_id})
+            done = self._sign(connection, intent_id, attempt, reason)
+            self._crash_at("signed.written")
+        self._crash_at("signed.after")
+        return done
 
     def sign_again(self, intent_id: str, attempt: Attempt, reason: str) -> Transition:
         """Keep a replacement at the nonce that the intent already has.
@@ -131,6 +187,10 @@ class Intents:
             raise IllegalMoveError(intent_id, found=before, wanted=to)
         at_s = self._clock()
         row = {"state": to.value, "reason": reason, "changed_at_s": at_s, **changes}
+        if to is TxState.CONFIRMED or changes.get("fee") is not None:
+            row["landed_at_s"] = at_s
+        elif to is TxState.SENT:
+            row["landed_at_s"] = None
         connection.execute(statements.CHANGE, {"intent": intent_id, **row})
         return self._note(connection, intent_id, before, to, reason, changes, at_s)
 
@@ -153,9 +213,8 @@ class Intents:
             "block_number": changes.get("block_number"),
             "at_s": at_s,
         }
-        inserted = connection.execute(statements.ADD_TRANSITION, row).inserted_primary_key
-        assert inserted is not None
-        return transition_of({**row, "id": inserted[0]})
+        number = connection.execute(statements.ADD_TRANSITION, row).scalar_one()
+        return transition_of({**row, "id": number})
 
     # Reads
 
@@ -199,33 +258,56 @@ class Intents:
         """Return signed intents of a lane that were given up at or after a block."""
         return self._intents(statements.DROPPED_SINCE, _named(lane) | {"block": block_number})
 
-    def costs(
-        self, lane: tuple[int, Address], since_s: float, *, besides: str = ""
-    ) -> tuple[tuple[float, Wei], ...]:
-        """Return when each transaction of `spent` was signed, and its cost."""
-        return tuple((s.at_s, s.cost) for s in self.spent(lane, since_s, besides=besides))
-
     def spent(self, lane: tuple[int, Address], since_s: float, *, besides: str = "") -> tuple[Spent, ...]:
         """Return what each transaction of the lane cost or may still cost, in wei.
 
-        One that can still land counts at the dearest of its versions and as signed just now, whenever it
-        was. Others count when signed at or after `since_s`. The intent `besides` is left out.
+        One that can still land counts whenever it was signed, others when their receipt was noted at or after
+        `since_s`. Until it is final it counts at the dearest of its versions: a reorg may let it land dearer
+        than it did. The intent `besides` is left out. In order of nonces.
         """
         named = _named(lane) | {"besides": besides, "since": since_s}
         found: dict[str, Spent] = {}
         with self._database.reading() as connection:
             rows = connection.execute(statements.COSTS, named)
-            for identity, kind, state, fee, gas, fee_per_gas, at_s in rows:
+            for identity, kind, urgent, state, nonce, fee, at_s, gas, fee_per_gas, l1_fee in rows:
                 before = found.get(identity)
-                is_open = state in OPEN
-                worst = max(before.cost if before else 0, gas * fee_per_gas)
+                cost = max(fee or 0, before.cost if before else 0)
+                if state in _NOT_FINAL:
+                    cost = max(cost, gas * fee_per_gas + l1_fee)
                 found[identity] = Spent(
                     kind=kind,
-                    at_s=float("inf") if is_open else at_s,
-                    cost=Wei(worst if is_open else fee or 0),
+                    urgent=urgent,
+                    nonce=nonce,
+                    at_s=float("inf") if state in OPEN else at_s,
+                    cost=Wei(cost),
                     fee_per_gas=Wei(max(before.fee_per_gas if before else 0, fee_per_gas)),
                 )
-        return tuple(found.values())
+        return tuple(sorted(found.values(), key=lambda spent: spent.nonce))
+
+    def moved(self, since_s: float) -> tuple[Moved, ...]:
+        """Return the value that each transaction, of whatever lane, moved or may still move.
+
+        One that can still land counts whenever it was signed, others when their receipt was noted at or after
+        `since_s`. One that reverted counts until that is final: after a reorg it may succeed.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(statements.MOVED, {"since": since_s}).all()
+        return tuple(
+            Moved(
+                intent_id=identity,
+                urgent=urgent,
+                at_s=float("inf") if state in OPEN else at_s,
+                usd=Wad(usd),
+            )
+            for identity, urgent, state, success, usd, at_s in rows
+            if success is not False or state in _NOT_FINAL
+        )
+
+    def outgoing(self, lane: tuple[int, Address], asset: str, *, after_block: int) -> Wad:
+        """Return what of an asset left the wallet of a lane's signer after a block, or may still leave it."""
+        named = _named(lane) | {"asset": asset, "block": after_block}
+        with self._database.reading() as connection:
+            return Wad(sum(connection.execute(statements.OUTGOING, named).scalars()))
 
     def next_nonce(self, lane: tuple[int, Address]) -> int:
         """Return the nonce after the last one that a transaction of ours uses; 0 for a lane never used."""

@@ -35,6 +35,9 @@ class ChainBeat:
     native: Wei | None = None
     """What the signer holds of the native coin; None where there is no signer, or it could not be read."""
 
+    urgent_native: Wei | None = None
+    """The same of the signer of urgent work."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileBeat:

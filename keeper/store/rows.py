@@ -4,10 +4,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
 from keeper.model.intent import Simulation, TxIntent, TxState
-from keeper.model.units import Wei
+from keeper.model.units import NO_WEI, ZERO, Wad, Wei
 
 UNSIGNED: Final = frozenset({TxState.PLANNED, TxState.SIMULATED})
 """States that nobody but the process which planned the intent carries on."""
@@ -43,6 +44,24 @@ class StoredIntent:
     fee: Wei | None = None
     simulation: Simulation | None = None
     changed_at_s: float = 0.0
+    urgent: bool = False
+    """It does not wait behind one that is not: see `keeper.execution.urgency`."""
+
+    displaces: str | None = None
+    """The intent whose nonce it took over."""
+
+    displaced_by: str | None = None
+    """The intent that took its nonce over, while either of them may still land."""
+
+    moved_usd: Wad = ZERO
+    """What it moves, USD, as `keeper.execution.moved_value` counts it; >= 0."""
+
+    asset: str = ""
+    outgoing: Wad = ZERO
+    """Whole units of `asset` that leave the sender's wallet, >= 0."""
+
+    landed_at_s: float | None = None
+    """Wall clock at which its receipt was noted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +85,24 @@ class Attempt:
 
     signed_at_block: int
     signed_at_s: float = 0.0
+    l1_fee: Wei = NO_WEI
+    """What layer 1 charged beside the gas when it was signed."""
 
     @property
     def worst_fee(self) -> Wei:
         """Most that this version can cost."""
-        return Wei(self.gas * self.fee_per_gas)
+        return Wei(self.gas * self.fee_per_gas + self.l1_fee)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One intent's part of several moves that are made together."""
+
+    intent_id: str
+    to: TxState
+    reason: str = ""
+    changes: tuple[tuple[str, Any], ...] = ()
+    """Columns that change with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +112,30 @@ class Spent:
     kind: str
     """As of its intent."""
 
+    urgent: bool
+    nonce: int
+    """Of all that was signed with one nonce at most one lands: they count once."""
+
     at_s: float
-    """Wall clock of its last signature; infinity while it may still land."""
+    """Wall clock at which its receipt was noted; infinity while it may still land."""
 
     cost: Wei
+    """Until it is final, that of its dearest version."""
+
     fee_per_gas: Wei
     """Cap of its dearest version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Value that an intent moved, or may still move."""
+
+    intent_id: str
+    urgent: bool
+    at_s: float
+    """Wall clock at which its receipt was noted; infinity while it may still land."""
+
+    usd: Wad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +157,7 @@ class Transition:
     """Wall clock."""
 
 
+_SIMULATION: Final = TypeAdapter(Simulation)
 _INTENT_FIELDS: Final = tuple(f.name for f in dataclasses.fields(TxIntent))
 _STORED_FIELDS: Final = tuple(f.name for f in dataclasses.fields(StoredIntent) if f.name != "intent")
 
@@ -123,6 +174,10 @@ def columns_of(planned: StoredIntent, at_s: float) -> dict[str, Any]:
         "reason": planned.reason,
         "planned_at_s": at_s,
         "changed_at_s": at_s,
+        "urgent": planned.urgent,
+        "moved_usd": planned.moved_usd,
+        "asset": planned.asset,
+        "outgoing": planned.outgoing,
     }
 
 
@@ -131,7 +186,7 @@ def stored_of(columns: RowMapping | dict[str, Any]) -> StoredIntent:
     fields: dict[str, Any] = {name: columns[name] for name in _STORED_FIELDS}
     fields["state"] = TxState(fields["state"])
     if fields["simulation"] is not None:
-        fields["simulation"] = Simulation(**fields["simulation"])
+        fields["simulation"] = _SIMULATION.validate_python(fields["simulation"])
     return StoredIntent(intent=TxIntent(**{name: columns[name] for name in _INTENT_FIELDS}), **fields)
 
 

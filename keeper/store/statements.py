@@ -21,9 +21,15 @@ _states = _intent.state.in_(bindparam("states", expanding=True))
 
 ADD_INTENTS: Final = insert(tables.intents)
 ADD_ATTEMPT: Final = insert(tables.attempts)
-ADD_TRANSITION: Final = insert(tables.transitions)
+ADD_TRANSITION: Final = (
+    insert(tables.transitions)
+    .values(id=select(func.coalesce(func.max(_transition.id), 0) + 1).scalar_subquery())
+    .returning(_transition.id)
+)
+"""Numbered without holes, which a sequence of PostgreSQL is not."""
 
 STATE: Final = select(_intent.state).where(_intent.id == bindparam("id"))
+DISPLACED: Final = select(_intent.displaced_by).where(_intent.id == bindparam("id"))
 CHANGE: Final = update(tables.intents).where(_intent.id == bindparam("intent"))
 
 INTENT: Final = select(tables.intents).where(_intent.id == bindparam("id"))
@@ -61,23 +67,35 @@ DROPPED_SINCE: Final = (
     )
     .order_by(*_order)
 )
+_counts_since = or_(_is_open, _intent.landed_at_s >= bindparam("since"))
 COSTS: Final = (
     select(
         _intent.id,
         _intent.kind,
+        _intent.urgent,
         _intent.state,
+        _intent.nonce,
         _intent.fee,
+        _intent.landed_at_s,
         _attempt.gas,
         _attempt.fee_per_gas,
-        _attempt.signed_at_s,
+        _attempt.l1_fee,
     )
     .join(tables.attempts, _attempt.intent_id == _intent.id)
-    .where(
-        and_(
-            _in_lane,
-            _intent.id != bindparam("besides"),
-            or_(_is_open, _attempt.signed_at_s >= bindparam("since")),
-        )
+    .where(and_(_in_lane, _intent.id != bindparam("besides"), _counts_since))
+)
+MOVED: Final = select(
+    _intent.id, _intent.urgent, _intent.state, _intent.success, _intent.moved_usd, _intent.landed_at_s
+).where(and_(_intent.moved_usd != 0, _intent.state != TxState.DROPPED.value, _counts_since))
+OUTGOING: Final = select(_intent.outgoing).where(
+    and_(
+        _in_lane,
+        _intent.asset == bindparam("asset"),
+        _intent.displaced_by.is_(None),
+        or_(
+            _is_open,
+            and_(_intent.success.is_(True), _intent.block_number > bindparam("block")),
+        ),
     )
 )
 HIGHEST_NONCE: Final = select(func.coalesce(func.max(_intent.nonce), -1)).where(and_(_in_lane, _not_dropped))

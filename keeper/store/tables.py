@@ -84,6 +84,13 @@ intents = Table(
     Column("simulation", JSON),
     Column("planned_at_s", Float, nullable=False),
     Column("changed_at_s", Float, nullable=False),
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
+    Column("displaces", String(64)),
+    Column("displaced_by", String(64)),
+    Column("moved_usd", Exact, nullable=False, server_default="0"),
+    Column("asset", String(64), nullable=False, server_default=""),
+    Column("outgoing", Exact, nullable=False, server_default="0"),
+    Column("landed_at_s", Float, index=True),
     Index("ix_intents_kind_subject", "kind", "subject"),
     Index(
         "uq_intents_lane_nonce",
@@ -91,8 +98,8 @@ intents = Table(
         "sender",
         "nonce",
         unique=True,
-        sqlite_where=text("state != 'dropped'"),
-        postgresql_where=text("state != 'dropped'"),
+        sqlite_where=text("state != 'dropped' AND displaced_by IS NULL"),
+        postgresql_where=text("state != 'dropped' AND displaced_by IS NULL"),
     ),
 )
 
@@ -110,6 +117,7 @@ attempts = Table(
     Column("priority_per_gas", Exact),
     Column("signed_at_s", Float, nullable=False, index=True),
     Column("signed_at_block", BigInteger, nullable=False),
+    Column("l1_fee", Exact, nullable=False, server_default="0"),
 )
 
 transitions = Table(
@@ -161,6 +169,7 @@ heads = Table(
     Column("first_seen_s", Float, nullable=False),
     Column("endpoints", JSON, nullable=False),
     Column("native", Exact),
+    Column("urgent_native", Exact),
 )
 
 profiles = Table(

@@ -569,15 +569,27 @@ def test_what_exceeds_a_limit_is_dropped_unsigned(
 def test_the_hour_counts_what_was_spent_and_forgets_it_after_an_hour(
     tmp_path: Path, chain: SimulatedChain
 ) -> None:
-    one = 75_000 * (2 * GWEI + GWEI // 10)  # gas limit times fee cap
-    spent = 2 * 60_000 * (GWEI + GWEI // 10)
-    rig = Rig(tmp_path, chain, limits=replace(LIMITS, max_gas_wei_per_hour=Wei(spent + one - 1)))
+    one = 75_000 * (2 * GWEI + GWEI // 10)  # gas limit times fee cap: what counts until it is final
+    rig = Rig(tmp_path, chain, limits=replace(LIMITS, max_gas_wei_per_hour=Wei(3 * one - 1)))
     outcomes = rig.cycle([1, 2, 3])
     assert [o.success for o in outcomes] == [True, True, None]
-    assert f"this needs {spent + one}" in outcomes[2].reason
+    assert f"this needs {3 * one}" in outcomes[2].reason
     rig.clock.now_s += 3601
     (later,) = rig.cycle([3])
     assert later.success is True
+    rig.stop()
+
+
+def test_what_is_final_counts_at_what_it_cost(tmp_path: Path, chain: SimulatedChain) -> None:
+    one = 75_000 * (2 * GWEI + GWEI // 10)
+    spent = 60_000 * (GWEI + GWEI // 10)
+    rig = Rig(tmp_path, chain, limits=replace(LIMITS, max_gas_wei_per_hour=Wei(spent + one)))
+    first, second = rig.cycle([1, 2])
+    assert (first.success, second.success) == (True, None)
+    chain.mine(FINAL_AFTER)
+    rig.cycle()
+    (again,) = rig.cycle([2])
+    assert again.success is True
     rig.stop()
 
 
