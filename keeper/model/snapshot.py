@@ -37,7 +37,8 @@ class Gap:
 
     what: str
     """Kind of the missing thing: `chain`, `venue`, `account`, `quote`, `surface`, `funding`, `depth`,
-    `wallet` or `gas`; `skew` where a chain was read but lags the others."""
+    `wallet` or `gas`; `skew` where a chain was read but lags the others; `screen` where what was carried of a
+    venue's accounts is in doubt, so that all of them were read."""
 
     key: str
     """Which one: `42161`, `curie:42161:0xabc...`, `ETH`."""
@@ -98,6 +99,27 @@ class VenueState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """Accounts of a venue that were not read: no event named them, and our twin found them far from their line.
+
+    They are not in the snapshot: whatever is in it was read at its blocks.
+    """
+
+    venue: str
+    """`<protocol>:<chain>`."""
+
+    chain_id: int
+    unread: int
+    """How many there are."""
+
+    full_read: BlockRef
+    """Where all of them were last read."""
+
+    margin: Wad
+    """Each has more than 1 + `margin` times its requirement, by the twin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The only input of a decision besides the parameters. Every number in it is an exact integer.
 
@@ -117,6 +139,7 @@ class Snapshot:
     terms: tuple[VenueTerms, ...] = ()
     wallets: tuple[Wallet, ...] = ()
     gas: tuple[GasPrice, ...] = ()
+    screens: tuple[Screen, ...] = ()
     gaps: tuple[Gap, ...] = ()
 
     @property

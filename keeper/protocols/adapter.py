@@ -1,13 +1,14 @@
 """What a protocol adapter offers. It holds no provider and awaits nothing: it yields reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from keeper.model.book import LiquidationMode, SettlementMode
 from keeper.model.plan import ActionKind, TxAction
 from keeper.model.reads import Address, Reads, Send
 from keeper.model.snapshot import BlockRef, VenueState
+from keeper.model.units import Wad
 from keeper.model.venue import Venue
 
 
@@ -20,6 +21,23 @@ class Found:
 
     next_block: int = 0
     """First block whose events have not been read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What a venue shows at one block without a look into its accounts."""
+
+    state: VenueState
+    """Prices and terms, gaps where they are missing; no accounts."""
+
+    found: Found
+    """What was known, and what has appeared since."""
+
+    touched: frozenset[str]
+    """Keys of which an event said that they changed, among `found`."""
+
+    funding_due: Mapping[str, Wad] = field(default_factory=dict)
+    """Funding accrued and not yet paid, USD, by the keys of the probes that were answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +84,15 @@ class Adapter(Protocol):
 
     def discover(self, venue: Venue, known: Found, at: BlockRef) -> Reads[Found]:
         """Add to `known` the accounts that appeared up to `at`."""
+        ...
+
+    def survey(self, venue: Venue, known: Found, probes: Sequence[str], at: BlockRef) -> Reads[Survey]:
+        """Read, in one round, prices, terms, events since `known`, and the funding due of `probes`.
+
+        Events are those from `known.next_block` to `at`; probes are keys of accounts. Every change of an
+        account's positions or collateral is in an event; what changes without one must not look as if it
+        could be followed (`policy.screen`).
+        """
         ...
 
     def read(self, venue: Venue, found: Found, wallets: Sequence[Address], at: BlockRef) -> Reads[VenueState]:

@@ -61,6 +61,12 @@ def assemble(looks: Sequence[Look], lost: Iterable[Gap], limits: StalenessParams
         terms=tuple(sorted((t for s in states for t in s.terms), key=lambda t: t.venue)),
         wallets=tuple(sorted(wallets, key=lambda w: (w.chain_id, w.owner))),
         gas=tuple(sorted((x.gas for x in looks if x.gas is not None), key=lambda g: g.chain_id)),
+        screens=tuple(
+            sorted(
+                (s.screen for x in looks for s in x.seen.values() if s.screen is not None),
+                key=lambda s: s.venue,
+            )
+        ),
         gaps=tuple(sorted(set(gaps), key=lambda g: (g.what, g.key, g.chain_id or 0, g.reason))),
     )
 

@@ -13,7 +13,8 @@ from keeper.model.reads import Address, Call, Failed, Reads
 from keeper.model.snapshot import BlockRef, Gap, VenueState
 from keeper.model.units import Wad
 from keeper.model.venue import Venue
-from keeper.protocols.adapter import Adapter, Found
+from keeper.protocols.adapter import Adapter
+from keeper.snapshot.venue import Seen, VenueReader
 
 _ATTEMPTS: Final = 3
 
@@ -23,15 +24,19 @@ class Look:
     """Everything read from one chain at one block."""
 
     block: BlockRef
-    states: tuple[VenueState, ...]
-    found: Mapping[str, Found]
-    """By venue id."""
+    seen: Mapping[str, Seen]
+    """By venue id; a venue that could not be read is missing."""
 
     natives: Mapping[Address, Wad | Failed]
     """What each of our wallets holds of the native coin."""
 
     gas: GasPrice | None
     gaps: tuple[Gap, ...]
+
+    @property
+    def states(self) -> tuple[VenueState, ...]:
+        """What every venue showed."""
+        return tuple(seen.state for seen in self.seen.values())
 
 
 class ChainObserver:
@@ -49,15 +54,15 @@ class ChainObserver:
         self._wallets = wallets
         self._native_underlying = native_underlying
 
-    def look(self, known: Mapping[str, Found], number: int | None = None) -> Look | Gap:
+    def look(self, read: VenueReader, number: int | None = None) -> Look | Gap:
         """Read the chain at its pinned block, or at block `number`; a `Gap` when that cannot be done.
 
-        `known` holds what was discovered of each venue before, by venue id; it is not used for a past block.
-        Reads that rest on a block which a reorg took are begun again on a new one.
+        `read` is how a venue is read. Reads that rest on a block which a reorg took are begun again on a
+        new one.
         """
         for _ in range(_ATTEMPTS):
             try:
-                return self._look(known if number is None else {}, number)
+                return self._look(read, number)
             except (PinnedBlockGone, NodeDisbelieved) as problem:
                 reason = str(problem)
             except (TransientError, DataError) as problem:
@@ -68,35 +73,44 @@ class ChainObserver:
         chain_id = self._client.chain_id
         return Gap(what="chain", key=str(chain_id), reason=reason, chain_id=chain_id)
 
-    def _look(self, known: Mapping[str, Found], number: int | None) -> Look | Gap:
+    def holds(self, block: BlockRef, below: BlockRef) -> bool:
+        """Tell whether `block` is on the chain still that has `below`, which is not older, at its end.
+
+        Raises `NodeUnreachable`.
+        """
+        if block.hash in (below.hash, below.parent_hash):
+            return True
+        try:
+            self._client.require_canonical(block)
+        except PinnedBlockGone:
+            return False
+        return True
+
+    def _look(self, read: VenueReader, number: int | None) -> Look | Gap:
         at = self._client.pin() if number is None else self._client.block(number)
         if at is None:
             return self._gap(f"has no block {number}")
         readers: list[Reads[Any]] = [
-            _venue(venue, adapter, known.get(venue.id, Found()), self._wallets, at)
-            for venue, adapter in self._venues
+            read(venue, adapter, self._wallets, at) for venue, adapter in self._venues
         ]
         readers.append(_natives(self._client.multicall, self._wallets))
-        *read, natives = self._client.run_all(readers, at)
+        *results, natives = self._client.run_all(readers, at)
         if isinstance(natives, DataError):
             raise natives
-        states: list[VenueState] = []
-        found: dict[str, Found] = {}
+        seen: dict[str, Seen] = {}
         gaps: list[Gap] = []
-        for (venue, _), result in zip(self._venues, read, strict=True):
+        for (venue, _), result in zip(self._venues, results, strict=True):
             if isinstance(result, DataError):
                 reason = str(result)
                 gaps.append(Gap(what="venue", key=venue.id, reason=reason, chain_id=venue.chain_id))
             else:
-                found[venue.id], state = result
-                states.append(state)
+                seen[venue.id] = result
         gas = self._gas(at)
         if isinstance(gas, Gap):
             gaps.append(gas)
         return Look(
             block=at,
-            states=tuple(states),
-            found=found,
+            seen=seen,
             natives=natives,
             gas=None if isinstance(gas, Gap) else gas,
             gaps=tuple(gaps),
@@ -113,14 +127,6 @@ class ChainObserver:
             native_underlying=self._native_underlying,
             observed_at_s=at.timestamp_s,
         )
-
-
-def _venue(
-    venue: Venue, adapter: Adapter, known: Found, wallets: Sequence[Address], at: BlockRef
-) -> Reads[tuple[Found, VenueState]]:
-    found = yield from adapter.discover(venue, known, at)
-    state = yield from adapter.read(venue, found, wallets, at)
-    return found, state
 
 
 def _natives(multicall: Address, wallets: Sequence[Address]) -> Reads[Mapping[Address, Wad | Failed]]:

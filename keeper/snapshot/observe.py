@@ -1,16 +1,29 @@
 """Looks at all chains at once and makes one snapshot of what they show."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from keeper.chain.client import ChainClient
+from keeper.chain.errors import NodeUnreachable
 from keeper.model.params import StalenessParams
 from keeper.model.reads import Address
 from keeper.model.snapshot import Gap, Snapshot
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter, Found
 from keeper.snapshot.assemble import assemble
+from keeper.snapshot.carried import Carried
 from keeper.snapshot.look import ChainObserver, Look
+from keeper.snapshot.venue import Seen, Step, comparing, following, whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """A snapshot, and what the next may go on from."""
+
+    snapshot: Snapshot
+    seen: Mapping[str, Seen]
+    """By venue id; a venue that could not be read is missing."""
 
 
 class Observer:
@@ -26,6 +39,8 @@ class Observer:
         natives: Mapping[int, str],
         load: Callable[[str], Found | None] = lambda _: None,
         save: Callable[[str, Found], None] = lambda _venue, _found: None,
+        ours: Collection[Address] = (),
+        margin: float = 0.0,
     ) -> None:
         """Prepare to observe; nothing is read.
 
@@ -43,6 +58,9 @@ class Observer:
             Risk factor of each chain's native coin.
         load, save
             Where accounts that were discovered are kept between runs, by venue id.
+        ours, margin
+            For `follow`: owners whose accounts are read every time besides `wallets`, and the fraction of its
+            requirement above which an account is far from its line.
         """
         owners = sorted(set(wallets))
         self._chains = {
@@ -54,6 +72,8 @@ class Observer:
             )
             for chain_id, client in sorted(clients.items())
         }
+        self._ours = frozenset((*owners, *ours))
+        self._margin = margin
         self._staleness = staleness
         self._save = save
         self._known = {venue.id: found for venue, _ in venues if (found := load(venue.id)) is not None}
@@ -65,20 +85,80 @@ class Observer:
         Raises `ConfigError` (a wrong address of Multicall3, an ABI that is not there).
         """
         numbers = at or {}
-        with ThreadPoolExecutor(max_workers=max(1, len(self._chains))) as threads:
-            jobs = [
-                threads.submit(chain.look, self._known, numbers.get(chain_id))
-                for chain_id, chain in self._chains.items()
-            ]
-            results = [job.result() for job in jobs]
-        looks = [r for r in results if isinstance(r, Look)]
+        found = self._side_by_side(
+            lambda chain_id, chain: chain.look(
+                whole({} if chain_id in numbers else self._known), numbers.get(chain_id)
+            )
+        )
+        looks = [look for look in found.values() if isinstance(look, Look)]
         for look in looks:
             if look.block.chain_id not in numbers:
-                self._remember(look.found)
-        return assemble(looks, [r for r in results if isinstance(r, Gap)], self._staleness)
+                self._remember(look.seen)
+        return assemble(looks, [g for g in found.values() if isinstance(g, Gap)], self._staleness)
 
-    def _remember(self, found: Mapping[str, Found]) -> None:
-        for venue_id, accounts in found.items():
-            if self._known.get(venue_id) != accounts:
-                self._known[venue_id] = accounts
-                self._save(venue_id, accounts)
+    def follow(self, steps: Mapping[str, Step], lost: Iterable[Gap] = ()) -> Sight:
+        """Read every chain at its pinned block, going on from `steps` where a venue has one.
+
+        What rests on a block that a reorg took is read whole. `lost` are gaps that are known already.
+        Raises as `observe`.
+        """
+        found = self._side_by_side(lambda _, chain: self._follow(chain, steps))
+        looks = [look for look in found.values() if isinstance(look, Look)]
+        for look in looks:
+            self._remember(look.seen)
+        missing = [*lost, *(g for g in found.values() if isinstance(g, Gap))]
+        return Sight(
+            snapshot=assemble(looks, missing, self._staleness),
+            seen={name: seen for look in looks for name, seen in look.seen.items()},
+        )
+
+    def audit(self, carried: Mapping[str, Carried]) -> dict[str, Seen | Gap]:
+        """Read venues whole at the block that each was carried to, and hold that against what was carried.
+
+        Returns one entry for each of `carried`: a gap where it cannot be read there. Raises as `observe`.
+        """
+        heads = {c.at.chain_id: c.at for c in carried.values()}
+        found = self._side_by_side(
+            lambda chain_id, chain: chain.look(comparing(carried), heads[chain_id].number), heads
+        )
+        answers: dict[str, Seen | Gap] = {}
+        for name, before in carried.items():
+            look = found[before.at.chain_id]
+            if isinstance(look, Gap):
+                answers[name] = look
+            elif look.block.hash != before.at.hash:
+                answers[name] = Gap(what="chain", key=str(look.block.chain_id), reason="a reorg came between")
+            else:
+                lost = [g for g in look.gaps if g.what == "venue" and g.key == name]
+                answers[name] = lost[0] if lost else look.seen[name]
+        return answers
+
+    def _follow(self, chain: ChainObserver, steps: Mapping[str, Step]) -> Look | Gap:
+        look = chain.look(following(steps, self._known, self._ours, self._margin))
+        if isinstance(look, Gap):
+            return look
+        rested_on = {steps[name].carried.at for name in look.seen if name in steps}
+        try:
+            if all(chain.holds(block, look.block) for block in rested_on):
+                return look
+        except NodeUnreachable as trouble:
+            return Gap(
+                what="chain", key=str(look.block.chain_id), reason=str(trouble), chain_id=look.block.chain_id
+            )
+        return chain.look(whole(self._known, carries=True))
+
+    def _side_by_side(
+        self, job: Callable[[int, ChainObserver], Look | Gap], chains: Collection[int] | None = None
+    ) -> dict[int, Look | Gap]:
+        wanted = {i: chain for i, chain in self._chains.items() if chains is None or i in chains}
+        if len(wanted) == 1:
+            return {i: job(i, chain) for i, chain in wanted.items()}
+        with ThreadPoolExecutor(max_workers=max(1, len(wanted))) as threads:
+            jobs = {i: threads.submit(job, i, chain) for i, chain in wanted.items()}
+            return {i: future.result() for i, future in jobs.items()}
+
+    def _remember(self, seen: Mapping[str, Seen]) -> None:
+        for venue_id, what in seen.items():
+            if self._known.get(venue_id) != what.found:
+                self._known[venue_id] = what.found
+                self._save(venue_id, what.found)

@@ -24,9 +24,11 @@ from keeper.model.quote import GasPrice, PoolState, Quote
 from keeper.model.reads import Address, Failed
 from keeper.model.snapshot import BlockRef, Gap, VenueState
 from keeper.model.units import ONE, Wad
+from keeper.protocols.adapter import Found
 from keeper.snapshot.assemble import assemble
 from keeper.snapshot.look import Look
 from keeper.snapshot.merge import unique, wallets_at
+from keeper.snapshot.venue import Seen
 
 NOW_S = 1_700_000_000
 LIMITS = StalenessParams(max_quote_age_s=3600, max_surface_age_s=86_400, max_skew_s=120, max_deviation=0.05)
@@ -92,8 +94,7 @@ def state(chain_id: int, **fields: object) -> VenueState:
 def look(chain_id: int, *states: VenueState, age_s: int = 0, **fields: object) -> Look:
     given_fields: dict[str, object] = {
         "block": block(chain_id, age_s=age_s),
-        "states": states,
-        "found": {},
+        "seen": {str(i): Seen(found=Found(), state=s) for i, s in enumerate(states)},
         "natives": {},
         "gas": None,
         "gaps": (),

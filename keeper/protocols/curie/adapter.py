@@ -8,8 +8,8 @@ from keeper.model.plan import ActionKind, Hedge, Liquidate, MoveCollateral, TxAc
 from keeper.model.reads import Address, Reads, Send
 from keeper.model.snapshot import BlockRef, VenueState
 from keeper.model.venue import Venue
-from keeper.protocols.adapter import Finding, Found, Meaning
-from keeper.protocols.curie import actions, discovery, reading, reverts, wiring
+from keeper.protocols.adapter import Finding, Found, Meaning, Survey
+from keeper.protocols.curie import actions, discovery, reading, reverts, survey, wiring
 from keeper.protocols.curie.contracts import CLEARING, VAULT, Contracts
 from keeper.protocols.errors import UnencodableActionError
 from keeper.protocols.tokens import ERC20
@@ -67,6 +67,13 @@ class Curie:
     def read(self, venue: Venue, found: Found, wallets: Sequence[Address], at: BlockRef) -> Reads[VenueState]:
         """Read the markets, every trader of `found` and `wallets`, and what `wallets` hold for this venue."""
         return reading.read(Contracts(venue), found, wallets, at)
+
+    def survey(self, venue: Venue, known: Found, probes: Sequence[str], at: BlockRef) -> Reads[Survey]:
+        """Read prices, ratios, whom events name, and the funding due of `probes`.
+
+        Raises `DiscoveryError`.
+        """
+        return survey.survey(Contracts(venue), known, probes, at)
 
     def meaning(self, error: str, args: Mapping[str, object]) -> Meaning | None:
         """Explain a decoded revert."""

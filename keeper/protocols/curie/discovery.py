@@ -9,7 +9,7 @@ from keeper.protocols.curie.contracts import CLEARING, VAULT, Contracts
 from keeper.protocols.errors import DiscoveryError
 from keeper.protocols.following import next_from, starts_over
 
-_TRADER_IN: Final = {
+TRADER_IN: Final = {
     "PositionChanged": ("trader",),
     "PositionLiquidated": ("trader", "liquidator"),
     "LiquidityChanged": ("maker",),
@@ -36,5 +36,5 @@ def discover(contracts: Contracts, known: Found, at: BlockRef) -> Reads[Found]:
         if isinstance(logs, Failed):
             raise DiscoveryError(venue.id, logs)
         for log in logs:
-            found |= {str(log.args[name]) for name in _TRADER_IN[log.event]}
+            found |= {str(log.args[name]) for name in TRADER_IN[log.event]}
     return Found(keys=tuple(sorted(found)), next_block=at.number + 1)

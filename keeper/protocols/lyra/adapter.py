@@ -8,9 +8,9 @@ from keeper.model.plan import ActionKind, Liquidate, MoveCollateral, Refresh, Se
 from keeper.model.reads import Address, Reads, Send
 from keeper.model.snapshot import BlockRef, VenueState
 from keeper.model.venue import Venue
-from keeper.protocols.adapter import Finding, Found, Meaning
+from keeper.protocols.adapter import Finding, Found, Meaning, Survey
 from keeper.protocols.errors import UnencodableActionError
-from keeper.protocols.lyra import actions, discovery, reading, reverts, wiring
+from keeper.protocols.lyra import actions, discovery, reading, reverts, survey, wiring
 from keeper.protocols.lyra.contracts import ABIS, GREEKS, MARKET, SHORTS, Contracts
 from keeper.protocols.tokens import ERC20
 
@@ -62,6 +62,13 @@ class Lyra:
     def discover(self, venue: Venue, known: Found, at: BlockRef) -> Reads[Found]:
         """Add the positions opened up to `at`. Raises `DiscoveryError`."""
         return discovery.discover(Contracts(venue), known, at)
+
+    def survey(self, venue: Venue, known: Found, probes: Sequence[str], at: BlockRef) -> Reads[Survey]:
+        """Read spot, parameters and the positions that events name; an option has no funding to probe.
+
+        Raises `DiscoveryError`.
+        """
+        return survey.survey(Contracts(venue), known, at)
 
     def meaning(self, error: str, args: Mapping[str, object]) -> Meaning | None:
         """Explain a decoded revert."""

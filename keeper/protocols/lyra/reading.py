@@ -51,7 +51,7 @@ def read(contracts: Contracts, found: Found, wallets: Sequence[Address], at: Blo
     ask_positions(asked, contracts, tuple(sorted(int(key) for key in found.keys)))
     ask_wallets(asked, wallets, (contracts["QuoteAsset"], contracts["BaseAsset"]), contracts["OptionMarket"])
     first = yield from answers_to(asked)
-    market = _market_from(venue, first, at)
+    market = market_from(venue, first, at)
     if isinstance(market, Gap):
         return VenueState(accounts=(), instruments=(), quotes=(), gaps=(market,))
     holdings, unread = _holdings(venue, first)
@@ -70,7 +70,7 @@ def read(contracts: Contracts, found: Found, wallets: Sequence[Address], at: Blo
     required = yield from _requirements(contracts, market, holdings, strikes)
     accounts, unknown = _accounts(market, holdings, strikes, {**second, **required})
     held, lost = wallets_from(venue, first, wallets, _tokens(contracts, market), contracts["OptionMarket"])
-    state = _market_state(market, first, boards)
+    state = market_state(market, first, boards)
     return replace(
         state,
         accounts=accounts,
@@ -81,7 +81,8 @@ def read(contracts: Contracts, found: Found, wallets: Sequence[Address], at: Blo
     )
 
 
-def _market_from(venue: Venue, answers: Answers, at: BlockRef) -> Market | Gap:
+def market_from(venue: Venue, answers: Answers, at: BlockRef) -> Market | Gap:
+    """Return the market, of the answers to `ask_market`; a gap when nothing can be said of it."""
     if failed := unanswered(answers, "quote", "base"):
         return venue_gap(venue, why(failed))
     base = answers["base"]
@@ -160,7 +161,8 @@ def _accounts(
     return tuple(accounts), tuple(gaps)
 
 
-def _market_state(market: Market, answers: Answers, boards: Sequence[Any]) -> VenueState:
+def market_state(market: Market, answers: Answers, boards: Sequence[Any]) -> VenueState:
+    """Return spot, terms, and the surface over `boards`; no accounts."""
     quote, terms = index_quote(market), margin_terms(market.venue, answers)
     surface = vol_surface(market, answers["pricing"], boards)
     gaps = [g for g in (quote, surface) if isinstance(g, Gap)]

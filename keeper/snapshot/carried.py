@@ -1,0 +1,174 @@
+"""What is carried of a venue from one look to the next, where not all accounts are read each time. Pure.
+
+A screened snapshot holds only what was read at its own blocks: our own accounts, those that an event named,
+those that cannot be measured without their contract, and those that may be near their line. Its plan is a
+function of it like any other, and replay needs nothing else. The others are left out, and counted in
+`Snapshot.screens`.
+
+Rejected: snapshots in which the others stand as they were last read. Their requirements would belong to other
+prices, each cycle would write them all down again, and a reader could not tell what the contract had said
+of which block.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from keeper.model.book import Account
+from keeper.model.instrument import Instrument
+from keeper.model.reads import Address
+from keeper.model.snapshot import BlockRef, VenueState
+from keeper.model.units import to_float
+from keeper.policy.accrual import accrued_usd
+from keeper.policy.screen import (
+    Holding,
+    Measured,
+    PerpHolding,
+    Prices,
+    holding_of,
+    measured,
+    prices_of,
+    suspects,
+    unlike,
+)
+from keeper.protocols.adapter import Found, Survey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Carried:
+    """A venue's accounts as each was last read, followed through all events up to one block."""
+
+    at: BlockRef
+    full_read: BlockRef
+    """Where all of them were last read."""
+
+    found: Found
+    accounts: Mapping[str, Account]
+    """By key."""
+
+    holdings: Mapping[str, Holding]
+    """Of the accounts that can be measured without their contract."""
+
+    unread: frozenset[str]
+    """Keys that were asked for and not answered; they are gaps, and asked for every time."""
+
+    prices: Prices
+    """At `at`."""
+
+
+def carry(state: VenueState, found: Found, at: BlockRef) -> Carried:
+    """Return what a full read gives to carry."""
+    prices = prices_of(state, at.timestamp_s)
+    accounts = {a.key: a for a in state.accounts}
+    return Carried(
+        at=at,
+        full_read=at,
+        found=found,
+        accounts=accounts,
+        holdings=_holdings(accounts, state.instruments, prices),
+        unread=_unread(state, found.keys),
+        prices=prices,
+    )
+
+
+def advance(
+    carried: Carried, survey: Survey, prices: Prices, asked: Collection[str], state: VenueState, at: BlockRef
+) -> Carried:
+    """Return what is carried after a screened look: `state` holds what `asked` names, read at `at`."""
+    fresh = {a.key: a for a in state.accounts}
+    gone = {*asked, *fresh}
+    return Carried(
+        at=at,
+        full_read=carried.full_read,
+        found=survey.found,
+        accounts={k: a for k, a in carried.accounts.items() if k not in gone} | fresh,
+        holdings={k: h for k, h in carried.holdings.items() if k not in gone}
+        | _holdings(fresh, state.instruments, prices),
+        unread=_unread(state, survey.found.keys),
+        prices=prices,
+    )
+
+
+def surveyed(carried: Carried, survey: Survey, at: BlockRef) -> Prices | None:
+    """Return the prices of a survey; None where one is missing that a carried account is measured with."""
+    dues_usd = {key: to_float(due) for key, due in survey.funding_due.items()}
+    prices = prices_of(survey.state, at.timestamp_s, accrued_usd(carried.holdings, dues_usd, survey.touched))
+    held = {name for h in carried.holdings.values() if isinstance(h, PerpHolding) for name, _ in h.legs}
+    return None if survey.state.gaps or not held <= prices.accrued_usd.keys() else prices
+
+
+def to_read(
+    carried: Carried, survey: Survey, prices: Prices, ours: Collection[Address], margin: float
+) -> frozenset[str]:
+    """Return the keys of the accounts that a screened look reads."""
+    untouched = {k: h for k, h in carried.holdings.items() if k not in survey.touched}
+    return (
+        survey.touched
+        | carried.unread
+        | (carried.accounts.keys() - carried.holdings.keys())
+        | {k for k, a in carried.accounts.items() if a.owner in ours}
+        | frozenset(suspects(measured(untouched, prices), margin))
+    )
+
+
+def differences(
+    carried: Carried, prices: Prices, state: VenueState, touched: Collection[str]
+) -> tuple[str, ...]:
+    """Return what a full read contradicts, of all that was carried and no event has touched since.
+
+    Positions, collateral and owner must be the same integers, funding due apart; the twin's figures at
+    `prices` those of the contract (`policy.screen.unlike`).
+    """
+    read = {a.key: a for a in state.accounts}
+    followed = {k: h for k, h in carried.holdings.items() if k not in touched}
+    figures = measured(followed, prices)
+    standing = [k for k, fine in zip(figures.keys, _finite(figures).tolist(), strict=True) if fine]
+    unread = _unread(state, [*carried.found.keys, *read])
+    found = [
+        f"{key} was not read" if key in unread else f"{key} is gone" for key in standing if key not in read
+    ]
+    found += [
+        f"{key} holds something else"
+        for key in standing
+        if key in read and _held(read[key]) != _held(carried.accounts[key])
+    ]
+    found += [
+        f"{key} has appeared"
+        for key in read
+        if key not in carried.accounts and key not in touched and key not in carried.unread
+    ]
+    unlikely = set(unlike(figures, read)) & set(standing) & read.keys()
+    found += [f"{key} is measured otherwise by its contract" for key in sorted(unlikely)]
+    return tuple(found)
+
+
+def _finite(figures: Measured) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.isfinite(figures.equity_usd) & np.isfinite(figures.maintenance_usd)
+
+
+def _held(account: Account) -> tuple[object, ...]:
+    """Return what only an event can change. Funding that is due stands in the first balance."""
+    amounts = [b.amount for b in account.balances]
+    if amounts:
+        amounts[0] = type(amounts[0])(amounts[0] + account.funding_due)
+    return account.owner, account.positions, tuple(amounts)
+
+
+def _holdings(
+    accounts: Mapping[str, Account], instruments: Iterable[Instrument], prices: Prices
+) -> dict[str, Holding]:
+    """Return what can be measured without a contract: whoever the twin gets wrong now is left out."""
+    described = {i.id: i for i in instruments}
+    held = {
+        key: holding
+        for key, account in accounts.items()
+        if (holding := holding_of(account, described, prices)) is not None
+    }
+    wrong = set(unlike(measured(held, prices), accounts))
+    return {key: holding for key, holding in held.items() if key not in wrong}
+
+
+def _unread(state: VenueState, keys: Iterable[str]) -> frozenset[str]:
+    missing = {g.key.split(":", 2)[-1] for g in state.gaps if g.what == "account"}
+    return frozenset(missing.intersection(keys)) if missing else frozenset()

@@ -1,0 +1,126 @@
+"""How a venue is read: whole, or only where something may have changed."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from keeper.model.reads import Address, Reads
+from keeper.model.snapshot import BlockRef, Screen, VenueState
+from keeper.model.units import floor_to_wad
+from keeper.model.venue import Venue
+from keeper.policy.accrual import probes
+from keeper.protocols.adapter import Adapter, Found
+from keeper.snapshot.carried import Carried, advance, carry, differences, surveyed, to_read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """What one look shows of a venue."""
+
+    found: Found
+    state: VenueState
+    carried: Carried | None = None
+    """What the next look may go on from."""
+
+    screen: Screen | None = None
+    """None where all accounts were read."""
+
+    compared: bool = False
+    """Whether all accounts were read, and held against what had been carried."""
+
+    differences: tuple[str, ...] = ()
+    """What the comparison found."""
+
+
+VenueReader: TypeAlias = Callable[[Venue, Adapter, Sequence[Address], BlockRef], Reads[Seen]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """Where the next look at a venue goes on from."""
+
+    carried: Carried
+    screened: bool
+    """False: all accounts are read, and held against what was carried."""
+
+
+def whole(known: Mapping[str, Found], *, carries: bool = False) -> VenueReader:
+    """Return the reader of everything; `known` holds what was discovered before, by venue id.
+
+    `carries` says whether another look is to go on from this one.
+    """
+
+    def read(venue: Venue, adapter: Adapter, wallets: Sequence[Address], at: BlockRef) -> Reads[Seen]:
+        found = yield from adapter.discover(venue, known.get(venue.id, Found()), at)
+        state = yield from adapter.read(venue, found, wallets, at)
+        return Seen(found=found, state=state, carried=carry(state, found, at) if carries else None)
+
+    return read
+
+
+def following(
+    steps: Mapping[str, Step], known: Mapping[str, Found], ours: Collection[Address], margin: float
+) -> VenueReader:
+    """Return the reader that goes on from `steps`, by venue id; a venue without a step is read whole.
+
+    `ours` are owners whose accounts are read every time. `margin` is the fraction of the requirement above
+    which an account is far from its line.
+    """
+    entire = whole(known, carries=True)
+
+    def read(venue: Venue, adapter: Adapter, wallets: Sequence[Address], at: BlockRef) -> Reads[Seen]:
+        step = steps.get(venue.id)
+        if step is None or not _precedes(step.carried.at, at):
+            return (yield from entire(venue, adapter, wallets, at))
+        carried = step.carried
+        survey = yield from adapter.survey(venue, carried.found, probes(carried.holdings), at)
+        prices = surveyed(carried, survey, at)
+        if step.screened and prices is not None:
+            keys = to_read(carried, survey, prices, ours, margin)
+            asked = Found(keys=tuple(sorted(keys)), next_block=survey.found.next_block)
+            state = yield from adapter.read(venue, asked, wallets, at)
+            after = advance(carried, survey, prices, keys, state, at)
+            screen = Screen(
+                venue=venue.id,
+                chain_id=venue.chain_id,
+                unread=len(after.accounts) - len(state.accounts),
+                full_read=carried.full_read,
+                margin=floor_to_wad(margin),
+            )
+            return Seen(found=survey.found, state=state, carried=after, screen=screen)
+        found = yield from adapter.discover(venue, carried.found, at)
+        state = yield from adapter.read(venue, found, wallets, at)
+        seen = Seen(found=found, state=state, carried=carry(state, found, at))
+        if prices is None:
+            return seen
+        changed = differences(carried, prices, state, survey.touched)
+        return replace(seen, compared=True, differences=changed)
+
+    return read
+
+
+def comparing(carried: Mapping[str, Carried]) -> VenueReader:
+    """Return the reader of everything that compares it with what was carried to the same block, by venue id.
+
+    Whatever the other reader saw at that block, prices included, is what it is held against.
+    """
+
+    def read(venue: Venue, adapter: Adapter, wallets: Sequence[Address], at: BlockRef) -> Reads[Seen]:
+        before = carried.get(venue.id)
+        if before is None:
+            return Seen(found=Found(), state=VenueState(accounts=(), instruments=(), quotes=()))
+        found = yield from adapter.discover(venue, before.found, at)
+        state = yield from adapter.read(venue, found, wallets, at)
+        return Seen(
+            found=found,
+            state=state,
+            carried=carry(state, found, at),
+            compared=True,
+            differences=differences(before, before.prices, state, ()),
+        )
+
+    return read
+
+
+def _precedes(before: BlockRef, at: BlockRef) -> bool:
+    return before.number < at.number or before.hash == at.hash
