@@ -13,7 +13,7 @@ from keeper.execution.signer import key_library
 settings.register_profile("keeper", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("keeper")
 
-pytest_plugins = ["tests.support.chains", "tests.support.summary"]
+pytest_plugins = ["tests.support.chains", "tests.support.summary", "tests.support.postgres"]
 
 
 @pytest.fixture(autouse=True)

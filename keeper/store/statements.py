@@ -11,7 +11,13 @@ from keeper.store.rows import ENDED
 _intent = tables.intents.c
 _attempt = tables.attempts.c
 _transition = tables.transitions.c
-_order = (_intent.chain_id, _intent.nonce, _intent.planned_at_s, _intent.episode, _intent.sequence)
+_order = (
+    _intent.chain_id,
+    _intent.nonce.nulls_first(),
+    _intent.planned_at_s,
+    _intent.episode,
+    _intent.sequence,
+)
 _in_lane = and_(_intent.chain_id == bindparam("chain"), _intent.sender == bindparam("signer"))
 _of_topic = and_(_intent.kind == bindparam("kind"), _intent.subject == bindparam("subject"))
 _is_open = _intent.state.in_(sorted(OPEN))
@@ -52,7 +58,7 @@ ENDED_OF_ACTION: Final = (
 SETTLED_OF_TOPIC: Final = (
     select(tables.intents)
     .where(and_(_of_topic, _has_ended, _intent.nonce.is_not(None)))
-    .order_by(_intent.block_number.desc(), _intent.nonce.desc())
+    .order_by(_intent.block_number.desc().nulls_last(), _intent.nonce.desc())
     .limit(bindparam("limit"))
 )
 DROPPED_SINCE: Final = (

@@ -37,6 +37,21 @@ class Exact(TypeDecorator[int]):
         return None if value is None else int(value)
 
 
+class Told(TypeDecorator[str]):
+    """Text that others wrote, such as a contract's reason: what no database takes stands as `?`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Write what UTF-8 can say, without the character NUL, which PostgreSQL refuses."""
+        return None if value is None else value.replace("\0", "?").encode(errors="replace").decode()
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
+        """Read it back."""
+        return None if value is None else str(value)
+
+
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -72,7 +87,7 @@ intents = Table(
     Column("max_fee", Exact, nullable=False),
     Column("valid_until_block", BigInteger, nullable=False),
     Column("state", String(16), nullable=False, index=True),
-    Column("reason", Text, nullable=False, server_default=""),
+    Column("reason", Told, nullable=False, server_default=""),
     Column("nonce", BigInteger),
     Column("tx_hash", String(66)),
     Column("block_number", BigInteger),
@@ -127,7 +142,7 @@ transitions = Table(
     Column("intent_id", String(64), ForeignKey("intents.id"), nullable=False, index=True),
     Column("before", String(16)),
     Column("after", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Told, nullable=False),
     Column("tx_hash", String(66)),
     Column("block_number", BigInteger),
     Column("at_s", Float, nullable=False),
@@ -137,7 +152,7 @@ halts = Table(
     "halts",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("reason", Text, nullable=False),
+    Column("reason", Told, nullable=False),
     Column("by", String(64), nullable=False),
     Column("at_s", Float, nullable=False),
     Column("resumed_by", String(64)),
@@ -154,7 +169,7 @@ cycles = Table(
     Column("finished_at_s", Float, nullable=False),
     Column("last_good_at_s", Float),
     Column("chain_time_s", BigInteger, nullable=False),
-    Column("failure", Text, nullable=False),
+    Column("failure", Told, nullable=False),
     Column("gaps", JSON, nullable=False),
 )
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from keeper.model.snapshot import Gap
+from keeper.store.place import Place
 from keeper.store.pulse import Beat, ChainBeat, ProfileBeat
 from keeper.store.store import Store
 
@@ -32,8 +32,8 @@ BEAT = Beat(
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "keeper.sqlite", "live") as store:
+def store(place: Place) -> Iterator[Store]:
+    with Store.open(place, "live") as store:
         yield store
 
 

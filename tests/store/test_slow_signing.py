@@ -1,9 +1,9 @@
 """A signer that takes its time keeps nobody from the store, and no nonce is used twice for it."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from keeper.model.intent import TxState
+from keeper.store.place import Place
 from keeper.store.rows import Attempt
 from keeper.store.store import Store
 from tests.store.test_intents import LANE, SIMULATION, attempt, planned
@@ -15,13 +15,12 @@ def simulated(store: Store, *identities: str) -> None:
         store.intents.move(identity, TxState.SIMULATED, simulation=asdict(SIMULATION))
 
 
-def test_a_person_can_halt_while_it_signs(tmp_path: Path) -> None:
-    path = tmp_path / "keeper.sqlite"
-    with Store.open(path, "live", busy_s=0.1) as store:
+def test_a_person_can_halt_while_it_signs(place: Place) -> None:
+    with Store.open(place, "live", busy_s=0.1) as store:
         simulated(store, "i1")
 
         def make(nonce: int) -> Attempt:
-            with Store.attach(path) as other:
+            with Store.attach(place) as other:
                 other.halt("enough", by="a person")
             return attempt("i1", nonce)
 
@@ -32,8 +31,8 @@ def test_a_person_can_halt_while_it_signs(tmp_path: Path) -> None:
     assert halt.by == "a person"
 
 
-def test_a_nonce_taken_meanwhile_is_not_taken_again(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "keeper.sqlite", "live") as store:
+def test_a_nonce_taken_meanwhile_is_not_taken_again(place: Place) -> None:
+    with Store.open(place, "live") as store:
         simulated(store, "i1", "i2")
         tried: list[int] = []
 
