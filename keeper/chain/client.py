@@ -1,6 +1,7 @@
 """One chain, as the rest of the keeper sees it: pinned reads, simulations, the fate of transactions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NotRequired, TypedDict, TypeVar, Unpack
 
 from eth_utils.crypto import keccak
@@ -14,12 +15,12 @@ from keeper.chain.private import Private
 from keeper.chain.quorum import Quorum
 from keeper.chain.reader import Reader, Reading
 from keeper.chain.refusals import most_telling, not_taken
-from keeper.chain.simulation import Explain
+from keeper.chain.simulation import Explain, Rehearsal
 from keeper.chain.standstill import Standstill
 from keeper.chain.transactions import Fees, Receipt, Tx, price_of, receipt_of
 from keeper.model.errors import DataError
 from keeper.model.intent import Simulation
-from keeper.model.reads import Address, Read, Reads
+from keeper.model.reads import Address, Call, Read, Reads
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
 
@@ -338,6 +339,20 @@ class ChainClient:
         if self._quorum is None:
             return found
         return self._quorum.simulate(sender, txs, explain, found, self._pool.answered)
+
+    def rehearse(
+        self, sender: Address, txs: Sequence[Tx], reads: Sequence[Call], explain: Explain | None = None
+    ) -> Rehearsal:
+        """Run calls of one sender at the head, with `reads` answered before the first and after the last.
+
+        See `simulation.Simulator.rehearse` for nodes that cannot, and `simulate_bundle` for the rest.
+        """
+        self._pool.answered.clear()
+        rehearsal = self._simulator.rehearse(sender, txs, reads, explain)
+        found = self._standstill.hold(rehearsal.simulations)
+        if self._quorum is not None:
+            found = self._quorum.simulate(sender, txs, explain, found, self._pool.answered)
+        return replace(rehearsal, simulations=found)
 
     def attempt(
         self, *, sender: Address, to: Address, data: str, value: Wei = NO_WEI, abis: Sequence[str] = ()

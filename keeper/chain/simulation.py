@@ -1,16 +1,18 @@
 """What a transaction would do at the head: run it, price it, explain its revert. Nothing is sent."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from keeper.chain.abi import Revert, decode_revert
+from keeper.chain.abi import Revert, decode, decode_revert, encode_bytes
 from keeper.chain.errors import AbiMismatch, NodeRefused
-from keeper.chain.multicall import Entry, frame, unframe
+from keeper.chain.multicall import Entry, Result, frame, unframe
 from keeper.chain.pool import NodePool
 from keeper.chain.refusals import out_of_gas, reverted, unsupported
-from keeper.chain.transactions import Tx
+from keeper.chain.transactions import Tx, transfers_of
 from keeper.model.intent import Simulation
-from keeper.model.reads import Address
+from keeper.model.promise import Transfer
+from keeper.model.reads import Address, Call, Failed
 from keeper.model.units import NO_WEI
 from keeper.protocols.adapter import Meaning
 
@@ -19,6 +21,24 @@ Explain: TypeAlias = Callable[[str, Mapping[str, object]], Meaning | None]
 
 _HEADROOM: Final = (5, 4)
 """On gas measured inside a bundle, where no estimate can be made: refunds, the 1/64 that calls keep back."""
+
+
+Answers: TypeAlias = Mapping[Call, Any]
+"""Decoded answers by read; `Failed` for one that gave none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """Transactions run one after the other at the head, and what was read on both sides of them."""
+
+    simulations: tuple[Simulation, ...]
+    before: Answers | None = None
+    """In the same block as `after`, so that only the transactions lie between them. None where the node
+    cannot tell, or where a transaction fails."""
+
+    after: Answers | None = None
+    transfers: tuple[Transfer, ...] | None = None
+    """Tokens that changed hands. None where the node does not show them."""
 
 
 class Simulator:
@@ -80,6 +100,78 @@ class Simulator:
         except (IndexError, KeyError, TypeError, ValueError) as problem:
             raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
 
+    def rehearse(
+        self, sender: Address, txs: Sequence[Tx], reads: Sequence[Call], explain: Explain | None = None
+    ) -> Rehearsal:
+        """Run transactions as `bundle` does, and answer `reads` before the first and after the last of them.
+
+        By `eth_simulateV1`, all in one simulated block. On a node without it, by a multicall that stands at
+        the sender's address: then tokens that move are not shown. On a node with neither the reads stay
+        unanswered. Gas of the first transaction is estimated at the head. Raises `NodeUnreachable`.
+        """
+        number = int(self._pool.request("eth_blockNumber", []), 16)
+        look = {"to": self._multicall, "data": frame([_entry(read) for read in reads])}
+        calls = [look, *(self._asked(sender, tx, gas=False) for tx in txs), look]
+        question = {"blockStateCalls": [{"calls": calls}], "validation": False, "traceTransfers": False}
+        try:
+            (block,) = self._pool.request("eth_simulateV1", [question, "latest"])
+            first, *ran, last = block["calls"]
+            found = tuple(_simulated(raw, tx, explain, number) for raw, tx in zip(ran, txs, strict=True))
+            found = self._estimated(sender, txs, found, explain)
+            if not all(simulation.ok for simulation in found):
+                return Rehearsal(simulations=found)
+            return Rehearsal(
+                simulations=found,
+                before=_looked(first, reads),
+                after=_looked(last, reads),
+                transfers=transfers_of([log for raw in ran for log in raw["logs"]]),
+            )
+        except NodeRefused as refusal:
+            if unsupported(refusal):
+                return self._rehearse_in_place(sender, txs, reads, explain)
+            refused = Simulation(ok=False, gas=None, error=refusal.text, block_number=number)
+            return Rehearsal(simulations=(refused,) * len(txs))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
+            raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
+
+    def _estimated(
+        self, sender: Address, txs: Sequence[Tx], found: tuple[Simulation, ...], explain: Explain | None
+    ) -> tuple[Simulation, ...]:
+        """Estimate the gas of the first transaction, which nothing goes before."""
+        if not found or not found[0].ok:
+            return found
+        try:
+            gas = int(self._pool.request("eth_estimateGas", [self._asked(sender, txs[0], gas=False)]), 16)
+            return (replace(found[0], gas=gas), *found[1:])
+        except NodeRefused as refusal:
+            number = found[0].block_number or 0
+            if reverted(refusal):
+                return (_failed(_revert(refusal, txs[0]), explain, number), *found[1:])
+            failed = Simulation(ok=False, gas=None, error=refusal.text, block_number=number)
+            return (failed, *found[1:])
+
+    def _rehearse_in_place(
+        self, sender: Address, txs: Sequence[Tx], reads: Sequence[Call], explain: Explain | None
+    ) -> Rehearsal:
+        found = self.bundle(sender, txs, explain)
+        if not all(simulation.ok for simulation in found) or any(tx.value for tx in txs):
+            return Rehearsal(simulations=found)
+        looks = [_entry(read) for read in reads]
+        entries = [*looks, *(Entry(tx.to, bytes.fromhex(tx.data[2:])) for tx in txs), *looks]
+        try:
+            runtime = self._pool.request("eth_getCode", [self._multicall, "latest"])
+            call = {"to": sender, "data": frame(entries), "gas": hex(self._call_gas)}
+            raw = self._pool.request("eth_call", [call, "latest", {sender: {"code": runtime}}])
+            results = unframe(bytes.fromhex(raw[2:]), len(entries))
+        except (NodeRefused, AbiMismatch):
+            return Rehearsal(simulations=found)
+        start, end = len(looks), len(looks) + len(txs)
+        if not all(result.success for result in results[start:end]):
+            return Rehearsal(simulations=found)
+        return Rehearsal(
+            simulations=found, before=_answers(reads, results[:start]), after=_answers(reads, results[end:])
+        )
+
     def revert_reason(self, sender: Address, tx: Tx, block_number: int) -> str:
         """Return why a transaction mined in `block_number` reverted, by running it on the block before.
 
@@ -124,6 +216,34 @@ class Simulator:
         if gas:
             asked["gas"] = hex(self._call_gas)
         return asked
+
+
+def _entry(read: Call) -> Entry:
+    return Entry(read.to, encode_bytes(read))
+
+
+def _looked(raw: Mapping[str, Any], reads: Sequence[Call]) -> Answers | None:
+    """Return the answers of a multicall inside a simulation; None where it did not run to its end."""
+    if int(raw["status"], 16) != 1:
+        return None
+    try:
+        return _answers(reads, unframe(bytes.fromhex(raw["returnData"][2:]), len(reads)))
+    except AbiMismatch:
+        return None
+
+
+def _answers(reads: Sequence[Call], results: Sequence[Result]) -> Answers:
+    return {read: _answer(read, result) for read, result in zip(reads, results, strict=True)}
+
+
+def _answer(read: Call, result: Result) -> Any:
+    name = f"{read.contract}.{read.fn}"
+    if not result.success:
+        return Failed(name, decode_revert(result.data, (read.contract,)).text, benign=True)
+    try:
+        return decode(read, result.data)
+    except AbiMismatch as problem:
+        return Failed(name, str(problem))
 
 
 def _revert(refusal: NodeRefused, tx: Tx) -> Revert:

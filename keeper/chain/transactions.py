@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from eth_utils.crypto import keccak
+
+from keeper.chain.codec import checksummed
+from keeper.model.promise import Transfer
 from keeper.model.reads import Address
 from keeper.model.units import NO_WEI, Wei
+
+_TRANSFER: Final = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
+_OF_ERC20, _OF_ERC721 = 3, 4
+"""Topics of the one event: an ERC-721 indexes the id as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,9 @@ class Receipt:
     l1_fee: int = 0
     """Wei that an OP-stack chain charged beside the gas, for the data that it posts."""
 
+    transfers: tuple[Transfer, ...] = ()
+    """Tokens that changed hands, in order."""
+
 
 def receipt_of(raw: Mapping[str, Any]) -> Receipt:
     """Read a JSON-RPC receipt. Raises `KeyError`, `TypeError` or `ValueError` for one that is none."""
@@ -61,7 +72,38 @@ def receipt_of(raw: Mapping[str, Any]) -> Receipt:
         gas_used=int(raw["gasUsed"], 16),
         effective_gas_price=int(raw.get("effectiveGasPrice", "0x0"), 16),
         l1_fee=int(raw.get("l1Fee") or "0x0", 16),
+        transfers=transfers_of(raw.get("logs") or ()),
     )
+
+
+def transfers_of(logs: Sequence[Mapping[str, Any]]) -> tuple[Transfer, ...]:
+    """Return the token transfers among raw logs, in order; a log of another shape is none.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for what is no log.
+    """
+    found: list[Transfer] = []
+    for log in logs:
+        topics = log["topics"]
+        if len(topics) not in (_OF_ERC20, _OF_ERC721) or topics[0].lower() != _TRANSFER:
+            continue
+        item = len(topics) == _OF_ERC721
+        amount = topics[3] if item else log["data"]
+        if len(amount) != len(_TRANSFER):
+            continue
+        found.append(
+            Transfer(
+                token=checksummed(log["address"]),
+                giver=_address(topics[1]),
+                taker=_address(topics[2]),
+                amount=int(amount, 16),
+                item=item,
+            )
+        )
+    return tuple(found)
+
+
+def _address(topic: str) -> Address:
+    return checksummed("0x" + topic[-40:])
 
 
 def price_of(history: Mapping[str, Any]) -> Wei:

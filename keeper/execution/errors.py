@@ -5,6 +5,7 @@
   * ChainBehindError    the chain lacks transactions that we know as final
   * DroppedLandedError  a transaction that was given up has taken effect
   * LaneGapError        more nonces are missing below ours than we may fill
+  * UnpromisedTransferError  what landed took a token out of a wallet of ours that its action did not name
 * ConfigError
   * KeystoreError       no key can be had from keystore and password file
   * SignerMismatchError live without a signer, dry-run with one, or another one's address
@@ -15,6 +16,7 @@
   * BudgetError         gas costs more than the action is worth
   * UnknownVenueError   the plan names a venue that is not configured
   * UnpinnedChainError  the plan's snapshot has no block of the chain
+  * PromiseRestError    its subject did not do what was promised, a moment ago
 """
 
 from pathlib import Path
@@ -79,6 +81,21 @@ class LaneGapError(TripwireError):
         )
         self.chain_id = chain_id
         self.missing = lowest - counted
+
+
+class UnpromisedTransferError(TripwireError):
+    """A transaction of ours took a token out of a wallet of ours that its action did not name."""
+
+    intent_id: str
+    tx_hash: str
+
+    def __init__(self, intent_id: str, tx_hash: str, found: str) -> None:
+        super().__init__(
+            f"transaction {tx_hash} of intent {intent_id[:12]} moved what it did not promise: {found}. Check "
+            "the contracts it called before `keeper resume`"
+        )
+        self.intent_id = intent_id
+        self.tx_hash = tx_hash
 
 
 class KeystoreError(ConfigError):
@@ -182,3 +199,19 @@ class UnpinnedChainError(DataError):
     def __init__(self, chain_id: int) -> None:
         super().__init__(f"chain {chain_id} has no block in the snapshot that the plan rests on")
         self.chain_id = chain_id
+
+
+class PromiseRestError(DataError):
+    """What was to be done to a subject did not come out as promised, and it is left alone for a while."""
+
+    until_s: int
+    """Chain time."""
+
+    times: int
+    """Broken promises in a row."""
+
+    def __init__(self, *, until_s: int, times: int, why: str) -> None:
+        text = "a broken promise" if times == 1 else f"{times} broken promises in a row"
+        super().__init__(f"cooling down until {until_s} after {text}: {why}")
+        self.until_s = until_s
+        self.times = times

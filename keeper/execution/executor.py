@@ -18,6 +18,7 @@ from keeper.execution.ledger import Ledger, Recorder
 from keeper.execution.limits import Limits, Pace
 from keeper.execution.node import NODE_TROUBLE, Node
 from keeper.execution.outcome import not_done, outcome_of
+from keeper.execution.promise import Promises
 from keeper.execution.signer import Signer
 from keeper.execution.signer.errors import SignerUnreachable
 from keeper.execution.task import Task, obstacle, task_of
@@ -100,6 +101,7 @@ class Executor:
         self._stop = stop
         self._ledger = Ledger(store, journal)
         self._allowed = AllowList(venues)
+        self._promises = Promises(sender, limits, self._pace)
         self._lanes: dict[int, Lane] = {}
         if signer is not None:
             for chain_id, node in clients.items():
@@ -190,7 +192,7 @@ class Executor:
             txs = transactions(task.node, task.venue, task.adapter, action, self._sender, task.node.head())
             for tx in txs:
                 self._allowed.check(action.chain_id, tx.to, tx.data)
-            simulations = task.node.simulate_bundle(self._sender, txs, task.adapter.meaning)
+            simulations = self._promises.simulate(task, txs)
         except _NOT_NOW as error:
             return (not_done(action, str(error)),)
         if not txs:
@@ -224,13 +226,13 @@ class Executor:
         broken = (
             "" if doomed is None else f"step {doomed + 1} of {len(txs)} fails: {simulations[doomed].error}"
         )
-        for i, (stored, tx, simulation) in enumerate(zip(planned, txs, simulations, strict=True)):
+        for i, (stored, simulation) in enumerate(zip(planned, simulations, strict=True)):
             if i == doomed:
                 self._ledger.dropped(stored, simulation.error or "the simulation failed", simulation)
             elif broken:
                 self._ledger.dropped(stored, broken, simulation)
             elif lane is not None:
-                self._send(task, lane, stored, tx, simulation if len(txs) == 1 else None)
+                self._send(task, lane, stored, txs[i:], simulation if len(txs) == 1 else None)
             elif simulation.ok:
                 self._simulated(task, stored, simulation)
             else:
@@ -240,19 +242,20 @@ class Executor:
         return tuple(outcome_of(self._get(stored)) for stored in planned)
 
     def _send(
-        self, task: Task, lane: Lane, stored: StoredIntent, tx: Tx, simulation: Simulation | None
+        self,
+        task: Task,
+        lane: Lane,
+        stored: StoredIntent,
+        txs: Sequence[Tx],
+        simulation: Simulation | None,
     ) -> None:
-        """Simulate at the head unless that was just done, sign, send, and wait for the receipt."""
+        """Simulate at the head unless that was just done, sign, send, and wait for the receipt.
+
+        `txs` are the intent's own and those that come after it.
+        """
         try:
             if simulation is None:
-                simulation = task.node.simulate(
-                    sender=self._sender,
-                    to=tx.to,
-                    data=tx.data,
-                    value=tx.value,
-                    abis=tx.abis,
-                    explain=task.adapter.meaning,
-                )
+                simulation = self._promises.next_step(task, txs)
             if not simulation.ok:
                 self._ledger.dropped(stored, simulation.error or "the simulation failed", simulation)
                 return

@@ -36,6 +36,12 @@ class Limits:
     emergency_max_gas_wei_per_day: Wei = NO_WEI
     """Their budget of a day for it. The other caps on gas do not count it."""
 
+    promise_tolerance_bps: int = 500
+    """By how much what follows a price may fall short of its promise in the simulation."""
+
+    require_promise: bool = False
+    """Nothing is sent whose promise the node cannot check."""
+
     def is_emergency(self, kind: str, fee_per_gas: int) -> bool:
         """Whether a transaction of that kind, at that fee, belongs to the emergency class."""
         return kind in self.emergency_kinds and fee_per_gas > self.max_fee_per_gas

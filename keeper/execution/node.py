@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from keeper.chain.errors import AbiMismatch, NodeRefused, NodeUnreachable
-from keeper.chain.simulation import Explain
+from keeper.chain.simulation import Explain, Rehearsal
 from keeper.chain.transactions import Fees, Receipt, Tx
 from keeper.execution.signer.errors import SignerRefused, SignerUnreachable
 from keeper.model.intent import Simulation
-from keeper.model.reads import Address, Reads, T
+from keeper.model.reads import Address, Call, Reads, T
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
 
@@ -51,6 +51,12 @@ class Node(Protocol):
         self, sender: Address, txs: Sequence[Tx], explain: Explain | None = None
     ) -> tuple[Simulation, ...]:
         """Try several calls at the head, each on the effects of those before it."""
+        ...
+
+    def rehearse(
+        self, sender: Address, txs: Sequence[Tx], reads: Sequence[Call], explain: Explain | None = None
+    ) -> Rehearsal:
+        """Try several calls at the head, and answer `reads` before the first and after the last of them."""
         ...
 
     def nonce(self, address: Address, tag: str = "latest") -> int:

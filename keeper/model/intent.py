@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from keeper.model.canonical import digest
+from keeper.model.promise import Proof
 from keeper.model.reads import Address
 from keeper.model.units import NO_WEI, Wei
 
@@ -100,6 +101,13 @@ class Simulation:
     """The reason says that nothing needs to be done any more: already gone, healthy again."""
 
     block_number: int | None = None
+    promise: Proof | None = None
+    """What the action promised beside what it moves; None where it fails before that can be said."""
+
+    @property
+    def untold(self) -> bool:
+        """Whether the node could not tell: it cannot run several transactions in a row."""
+        return (self.error or "").startswith("not simulated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 
 from keeper.model.book import LiquidationMode, SettlementMode
 from keeper.model.plan import ActionKind, TxAction
+from keeper.model.promise import Promise
 from keeper.model.reads import Address, Reads, Send
 from keeper.model.snapshot import BlockRef, VenueState
 from keeper.model.units import Wad
@@ -107,6 +108,14 @@ class Adapter(Protocol):
 
         Reads at the head only what the encoding depends on (allowances). Raises `DataError` when the
         action cannot be encoded for this venue.
+        """
+        ...
+
+    def promise(self, venue: Venue, action: TxAction, sender: Address) -> Reads[Promise]:
+        """Return what is left of `action` at the head is to change, in the integers of the venue's contracts.
+
+        Amounts come from the action; reads at the head only say in which contract and places they count.
+        Raises `DataError` where `encode` would.
         """
         ...
 

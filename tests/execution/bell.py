@@ -14,11 +14,12 @@ from typing import ClassVar, Final
 from keeper.chain import abi
 from keeper.model.book import LiquidationMode, SettlementMode
 from keeper.model.plan import ActionKind, Hedge, MoveCollateral, Plan, Reason, TxAction
+from keeper.model.promise import Figure, Promise, Term
 from keeper.model.reads import Address, Call, Reads, Send
 from keeper.model.snapshot import BlockRef, Snapshot, VenueState
 from keeper.model.units import Wad
 from keeper.model.venue import Venue
-from keeper.protocols.adapter import Finding, Found, Meaning
+from keeper.protocols.adapter import Finding, Found, Meaning, Survey
 from keeper.protocols.errors import UnencodableActionError
 from keeper.protocols.tokens import ERC20
 
@@ -64,6 +65,11 @@ class Bell:
         yield []
         return VenueState(accounts=(), instruments=(), quotes=())
 
+    def survey(self, venue: Venue, known: Found, probes: Sequence[str], at: BlockRef) -> Reads[Survey]:
+        yield []
+        state = VenueState(accounts=(), instruments=(), quotes=())
+        return Survey(state=state, found=known, touched=frozenset())
+
     def encode(self, venue: Venue, action: TxAction, sender: Address) -> Reads[tuple[Send, ...]]:
         assert isinstance(action, MoveCollateral | Hedge)
         wanted = action.amount if isinstance(action, MoveCollateral) else action.size
@@ -76,6 +82,25 @@ class Bell:
             numbers.append(Wad(wanted + TWO_STEPS))
         spender = venue.address("Spender")
         return tuple(Send(ERC20, bell, "approve", (spender, number)) for number in numbers)
+
+    def promise(self, venue: Venue, action: TxAction, sender: Address) -> Reads[Promise]:
+        """Each number that is left is counted once more."""
+        sends = yield from self.encode(venue, action, sender)
+        return Promise(
+            figures=tuple(
+                Figure(
+                    name=f"count of {number}",
+                    terms=(Term(read=Call(ERC20, send.to, "balanceOf", (f"0x{number:040x}",))),),
+                    unit="",
+                    decimals=0,
+                    least=1,
+                    most=1,
+                )
+                for send in sends
+                for number in (int(str(send.args[1])),)
+            ),
+            holders=(sender,),
+        )
 
     def meaning(self, error: str, args: Mapping[str, object]) -> Meaning | None:
         return None

@@ -20,7 +20,7 @@ from keeper.chain.errors import (
     NonceTooLow,
     ReplacementUnderpriced,
 )
-from keeper.chain.simulation import Explain
+from keeper.chain.simulation import Explain, Rehearsal
 from keeper.chain.transactions import Fees, Receipt, Tx
 from keeper.execution.signer import Signed
 from keeper.model.intent import Simulation
@@ -247,6 +247,15 @@ class SimulatedChain:
         self, sender: Address, txs: Sequence[Tx], explain: Explain | None = None
     ) -> tuple[Simulation, ...]:
         return tuple(self.simulate(sender=sender, to=tx.to, data=tx.data) for tx in txs)
+
+    def rehearse(
+        self, sender: Address, txs: Sequence[Tx], reads: Sequence[Call], explain: Explain | None = None
+    ) -> Rehearsal:
+        found = self.simulate_bundle(sender, txs, explain)
+        before = {read: self._read(read) for read in reads}
+        made = [int(tx.data[-64:], 16) for tx in txs]
+        after = {read: count + made.count(int(str(read.args[0]), 16)) for read, count in before.items()}
+        return Rehearsal(simulations=found, before=before, after=after, transfers=())
 
     def nonce(self, address: Address, tag: str = "latest") -> int:
         self._answer()

@@ -147,6 +147,7 @@ def test_a_lie_in_the_simulation_is_held_by_a_quorum(site: Site) -> None:
     assert site.cycle(1).success is True
     site.node.rpc("anvil_setStorageAt", BELL, "0x" + "0" * 64, CLOSED)
     site.node.rpc("evm_mine")
+    site.first.fault(refused(-32601, "method not found"), "eth_simulateV1")
     site.first.fault(answered("0x"), "eth_call", when=lambda params: params[0]["to"] == BELL)
     site.first.fault(answered(hex(60_000)), "eth_estimateGas")
     sent = site.sent()

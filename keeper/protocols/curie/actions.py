@@ -10,7 +10,7 @@ from keeper.model.plan import Hedge, Liquidate, MoveCollateral
 from keeper.model.reads import Address, Failed, Reads, Send
 from keeper.model.units import ONE, to_raw
 from keeper.model.venue import Venue
-from keeper.protocols.answers import Answers, Asked, answers_to, key_of, unanswered, why
+from keeper.protocols.answers import Asked, answers_to, key_of, unanswered, why
 from keeper.protocols.curie.contracts import CLEARING, VAULT, Contracts, risk_factors
 from keeper.protocols.errors import UnencodableActionError
 from keeper.protocols.tokens import approvals, token_call
@@ -55,9 +55,7 @@ def hedge(contracts: Contracts, action: Hedge, sender: Address) -> tuple[Send, .
             f"{action.size}, {action.limit_price}, {action.deadline_s}",
         )
     is_short = action.size < 0
-    size = abs(action.size)
-    value = size * action.limit_price
-    bound = -(-value // ONE) if is_short else value // ONE
+    size, bound = abs(action.size), trade_bound(action)
     if bound == 0:
         raise UnencodableActionError(
             venue.id, action.kind, f"a size of {size} at {action.limit_price} leaves no bound on the price"
@@ -78,6 +76,12 @@ def hedge(contracts: Contracts, action: Hedge, sender: Address) -> tuple[Send, .
     return (contracts.send(CLEARING, "ClearingHouse", "openPositionFor", trader, params),)
 
 
+def trade_bound(action: Hedge) -> int:
+    """Return the most that a long pays, or the least that a short receives, fees included. USD, 18 places."""
+    value = abs(action.size) * action.limit_price
+    return int(-(-value // ONE) if action.size < 0 else value // ONE)
+
+
 def move_collateral(contracts: Contracts, action: MoveCollateral, sender: Address) -> Sends:
     """Deposit the settlement token for anybody, or withdraw the sender's own.
 
@@ -91,7 +95,9 @@ def move_collateral(contracts: Contracts, action: MoveCollateral, sender: Addres
         "allowed": token_call(token, "allowance", sender, vault),
     }
     answers = yield from answers_to(asked)
-    raw = _raw_amount(contracts, action, answers)
+    if failed := unanswered(answers, *answers):
+        raise UnencodableActionError(venue.id, action.kind, why(failed))
+    raw = raw_amount(contracts, action, symbol=answers["symbol"], decimals=answers["decimals"])
     if action.direction == "withdraw":
         if sender != trader:
             raise UnencodableActionError(
@@ -106,18 +112,17 @@ def move_collateral(contracts: Contracts, action: MoveCollateral, sender: Addres
     return (*approvals(token, vault, raw, answers["allowed"]), deposit)
 
 
-def _raw_amount(contracts: Contracts, action: MoveCollateral, answers: Answers) -> int:
+def raw_amount(contracts: Contracts, action: MoveCollateral, *, symbol: str, decimals: int) -> int:
+    """Return the amount in the settlement token's own places. Raises `UnencodableActionError`."""
     venue = contracts.venue
-    if failed := unanswered(answers, *answers):
-        raise UnencodableActionError(venue.id, action.kind, why(failed))
-    if action.asset != answers["symbol"]:
+    if action.asset != symbol:
         raise UnencodableActionError(
-            venue.id, action.kind, f"only {answers['symbol']} is moved here, not {action.asset}"
+            venue.id, action.kind, f"only {symbol} is moved here, not {action.asset}"
         )
-    raw = to_raw(action.amount, answers["decimals"])
+    raw = to_raw(action.amount, decimals)
     if raw <= 0:
         raise UnencodableActionError(
-            venue.id, action.kind, f"{action.amount} is nothing in {answers['decimals']} places"
+            venue.id, action.kind, f"{action.amount} is nothing in {decimals} places"
         )
     return raw
 

@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from keeper.model.book import LiquidationMode, SettlementMode
 from keeper.model.plan import ActionKind, Hedge, Liquidate, MoveCollateral, TxAction
+from keeper.model.promise import Promise
 from keeper.model.reads import Address, Reads, Send
 from keeper.model.snapshot import BlockRef, VenueState
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Finding, Found, Meaning, Survey
-from keeper.protocols.curie import actions, discovery, reading, reverts, survey, wiring
+from keeper.protocols.curie import actions, discovery, promises, reading, reverts, survey, wiring
 from keeper.protocols.curie.contracts import CLEARING, VAULT, Contracts
 from keeper.protocols.errors import UnencodableActionError
 from keeper.protocols.tokens import ERC20
@@ -89,4 +90,16 @@ class Curie:
                 return (yield from actions.move_collateral(contracts, action, sender))
             case Liquidate():
                 return (yield from actions.liquidate(contracts, action))
+        raise UnencodableActionError(venue.id, action.kind, "perps neither expire nor cache anything")
+
+    def promise(self, venue: Venue, action: TxAction, sender: Address) -> Reads[Promise]:
+        """Return what `action` is to change. Raises `UnencodableActionError`."""
+        contracts = Contracts(venue)
+        match action:
+            case Hedge():
+                return (yield from promises.hedge(contracts, action, sender))
+            case MoveCollateral():
+                return (yield from promises.move_collateral(contracts, action, sender))
+            case Liquidate():
+                return (yield from promises.liquidate(contracts, action, sender))
         raise UnencodableActionError(venue.id, action.kind, "perps neither expire nor cache anything")

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 from keeper.model.book import LiquidationMode, SettlementMode
 from keeper.model.plan import ActionKind, Liquidate, MoveCollateral, Refresh, Settle, TxAction
+from keeper.model.promise import Promise
 from keeper.model.reads import Address, Reads, Send
 from keeper.model.snapshot import BlockRef, VenueState
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Finding, Found, Meaning, Survey
 from keeper.protocols.errors import UnencodableActionError
-from keeper.protocols.lyra import actions, discovery, reading, reverts, survey, wiring
+from keeper.protocols.lyra import actions, discovery, promises, reading, reverts, survey, wiring
 from keeper.protocols.lyra.contracts import ABIS, GREEKS, MARKET, SHORTS, Contracts
 from keeper.protocols.tokens import ERC20
 
@@ -89,6 +90,20 @@ class Lyra:
                 return (yield from actions.settle(contracts, action))
             case Refresh():
                 return (yield from actions.refresh(contracts, action, sender))
+        raise UnencodableActionError(venue.id, action.kind, "options are not traded by the keeper")
+
+    def promise(self, venue: Venue, action: TxAction, sender: Address) -> Reads[Promise]:
+        """Return what is left of `action` is to change. Raises `UnencodableActionError`."""
+        contracts = Contracts(venue)
+        match action:
+            case Liquidate():
+                return (yield from promises.liquidate(contracts, action, sender))
+            case MoveCollateral():
+                return (yield from promises.move_collateral(contracts, action, sender))
+            case Settle():
+                return (yield from promises.settle(contracts, action, sender))
+            case Refresh():
+                return (yield from promises.refresh(contracts, action, sender))
         raise UnencodableActionError(venue.id, action.kind, "options are not traded by the keeper")
 
     def read(self, venue: Venue, found: Found, wallets: Sequence[Address], at: BlockRef) -> Reads[VenueState]:

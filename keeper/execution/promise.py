@@ -1,0 +1,219 @@
+"""Hold what a plan promised against what its transactions do at the head, before anything is signed.
+
+A figure that is exact must change by exactly what was promised. One that follows a price may fall short by
+the tolerance, because the head is newer than the block the plan rests on; it never may have another sign. And
+no token may leave a wallet of ours that the action did not name, whatever the tolerance.
+
+A subject whose promise was broken is left alone for a while, from the second time in a row on where only a
+price had moved: the next plan rests on the newer price.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from keeper.chain.simulation import Rehearsal
+from keeper.chain.transactions import Receipt, Tx
+from keeper.execution.errors import PromiseRestError, UnpromisedTransferError
+from keeper.execution.limits import Limits, Pace
+from keeper.execution.task import Task
+from keeper.model.intent import Simulation
+from keeper.model.promise import Checked, Figure, Line, Promise, Proof, Term, unpromised
+from keeper.model.reads import Address, Failed
+from keeper.store.rows import StoredIntent
+
+_BPS: Final = 10_000
+_MOST_DOUBLINGS: Final = 5
+_PRICE_REST: Final = 8
+"""A moved price rests this many times shorter than what should not have been possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    times: int
+    until_s: int
+    why: str
+
+
+class Promises:
+    """Simulates actions and holds them to their promises. Remembers whose were broken, until it ends."""
+
+    def __init__(self, sender: Address, limits: Limits, pace: Pace) -> None:
+        self._sender = sender
+        self._limits = limits
+        self._pace = pace
+        self._rests: dict[tuple[str, str], _Rest] = {}
+
+    def simulate(self, task: Task, txs: Sequence[Tx]) -> tuple[Simulation, ...]:
+        """Run an action's transactions at the head. The last one fails where the promise is broken.
+
+        Raises `PromiseRestError` while the subject is left alone, `DataError` where the adapter cannot say
+        what it promises, and node trouble.
+        """
+        if not txs:
+            return ()
+        rest = self._rests.get(task.topic)
+        if rest is not None and task.pinned.timestamp_s < rest.until_s:
+            raise PromiseRestError(until_s=rest.until_s, times=rest.times, why=rest.why)
+        head = task.node.head()
+        promise = task.node.run(task.adapter.promise(task.venue, task.action, self._sender), head)
+        rehearsal = task.node.rehearse(self._sender, txs, promise.reads, task.adapter.meaning)
+        if any(not s.ok and not s.untold for s in rehearsal.simulations):
+            return rehearsal.simulations
+        proof = prove(promise, rehearsal, self._limits.promise_tolerance_bps)
+        if proof.checked is Checked.NOT and self._limits.require_promise:
+            proof = replace(proof, broken=_UNCHECKED)
+        elif proof.broken:
+            self._leave_alone(task.topic, proof, head.timestamp_s)
+        else:
+            self._rests.pop(task.topic, None)
+        return _with(rehearsal.simulations, proof)
+
+    def next_step(self, task: Task, txs: Sequence[Tx]) -> Simulation:
+        """Run what is left of an action, and return what that says of the next transaction."""
+        first, *others = self.simulate(task, txs)
+        doomed = next((s for s in others if not s.ok and not s.untold), None)
+        if doomed is None or not first.ok:
+            return first
+        return replace(first, ok=False, gas=None, error=doomed.error, benign=doomed.benign)
+
+    def _leave_alone(self, topic: tuple[str, str], proof: Proof, now_s: int) -> None:
+        before = self._rests.get(topic)
+        times = 1 if before is None else before.times + 1
+        doublings, base_s = times - 1, self._pace.cool_down_s
+        if _only_fell_short(proof):
+            doublings, base_s = times - 2, max(1, base_s // _PRICE_REST)
+        rest_s = base_s * 2 ** min(doublings, _MOST_DOUBLINGS) if doublings >= 0 else 0
+        self._rests[topic] = _Rest(times, now_s + rest_s, proof.broken)
+
+
+def prove(promise: Promise, rehearsal: Rehearsal, tolerance_bps: int) -> Proof:
+    """Hold a promise against a rehearsal that succeeds. Every figure has its line, found or not."""
+    known = rehearsal.before is not None and rehearsal.after is not None
+    lines = tuple(_line(figure, rehearsal, tolerance_bps) for figure in promise.figures)
+    shown = rehearsal.transfers
+    broken = unpromised(shown or (), promise.holders, promise.outflows)
+    if known and not broken:
+        broken = next((_otherwise(line) for line in lines if not line.kept), "")
+    checked = Checked.NOT if not known else Checked.FIGURES if shown is None else Checked.WHOLE
+    return Proof(
+        checked=checked,
+        lines=lines,
+        broken=broken,
+        holders=promise.holders,
+        outflows=promise.outflows,
+    )
+
+
+def require_promised(stored: StoredIntent, receipt: Receipt) -> None:
+    """Hold what landed against its promise: no token may have left a wallet of ours that was not named.
+
+    The receipt holds our own transaction's transfers only, so neither prices nor others' transactions
+    matter. Raises `UnpromisedTransferError`.
+    """
+    proof = stored.simulation.promise if stored.simulation is not None else None
+    if proof is None or receipt.status != 1:
+        return
+    found = unpromised(receipt.transfers, proof.holders, proof.outflows)
+    if found:
+        raise UnpromisedTransferError(stored.intent.id, receipt.tx_hash, found)
+
+
+_UNCHECKED: Final = (
+    "what it promises cannot be checked: the node neither simulates several calls in a row (eth_simulateV1) "
+    "nor takes state overrides; name a node that does, or set limits.require_promise = false"
+)
+
+
+def _with(simulations: Sequence[Simulation], proof: Proof) -> tuple[Simulation, ...]:
+    found = [replace(s, promise=proof) for s in simulations]
+    if proof.broken:
+        found[-1] = replace(found[-1], ok=False, gas=None, error=f"not as promised: {proof.broken}")
+    return tuple(found)
+
+
+def _line(figure: Figure, rehearsal: Rehearsal, tolerance_bps: int) -> Line:
+    found = _change(figure.terms, rehearsal)
+    bound = max(figure.least or 0, -(figure.most or 0), 0)
+    tolerance = bound * tolerance_bps // _BPS if figure.priced else 0
+    return Line(
+        name=figure.name,
+        unit=figure.unit,
+        decimals=figure.decimals,
+        least=figure.least,
+        most=figure.most,
+        found=found,
+        tolerance=tolerance,
+        kept=found is not None and _within(figure, found, tolerance),
+    )
+
+
+def _within(figure: Figure, found: int, tolerance: int) -> bool:
+    """Whether a change keeps its bounds; what follows a price may be nearer to nothing by the tolerance."""
+    least, most = figure.least, figure.most
+    enough = least is None or found >= least or (found > 0 and found >= least - tolerance)
+    little = most is None or found <= most or (found < 0 and found <= most + tolerance)
+    return enough and little
+
+
+def _change(terms: Sequence[Term], rehearsal: Rehearsal) -> int | None:
+    if rehearsal.before is None or rehearsal.after is None:
+        return None
+    total = 0
+    for term in terms:
+        sides = [
+            _picked(answers.get(term.read), term.path) for answers in (rehearsal.before, rehearsal.after)
+        ]
+        if sides[0] is None or sides[1] is None:
+            return None
+        total += term.weight * (sides[1] - sides[0])
+    return total
+
+
+def _picked(answer: Any, path: Sequence[int | str]) -> int | None:
+    if isinstance(answer, Failed):
+        return None
+    for step in path:
+        answer = answer[step]
+    return int(answer)
+
+
+def _only_fell_short(proof: Proof) -> bool:
+    """Whether all that is wrong is that priced figures are nearer to nothing than promised."""
+    short = [line for line in proof.lines if not line.kept]
+    return (
+        bool(short)
+        and all(
+            line.tolerance > 0
+            and line.found is not None
+            and (0 < line.found < (line.least or 0) or (line.most or 0) < line.found < 0)
+            for line in short
+        )
+        and proof.broken == _otherwise(short[0])
+    )
+
+
+def _otherwise(line: Line) -> str:
+    """Return promise and finding of a figure in words."""
+    if line.found is None:
+        return f"{line.name} cannot be read, {_bounds(line)} was promised"
+    tolerance = f", tolerance {_shown(line.tolerance, line)}" if line.tolerance else ""
+    return f"{line.name} changes by {_shown(line.found, line)}, {_bounds(line)} was promised{tolerance}"
+
+
+def _bounds(line: Line) -> str:
+    if line.least is not None and line.least == line.most:
+        return _shown(line.least, line)
+    if line.least is None:
+        return f"at most {_shown(line.most or 0, line)}"
+    if line.most is None:
+        return f"at least {_shown(line.least, line)}"
+    return f"{_shown(line.least, line)} to {_shown(line.most, line)}"
+
+
+def _shown(raw: int, line: Line) -> str:
+    """Return raw units as an exact decimal."""
+    whole, part = divmod(abs(raw), 10**line.decimals)
+    digits = f".{part:0{line.decimals}d}".rstrip("0").rstrip(".") if line.decimals else ""
+    sign = "-" if raw < 0 else ""
+    return f"{sign}{whole:,}{digits} {line.unit}".rstrip()
