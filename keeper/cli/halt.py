@@ -23,7 +23,7 @@ def halt(
     from keeper.config.load import load
     from keeper.store.store import Store
 
-    with Store.attach(load(config).store.path) as store:
+    with Store.attach(load(config).store.place) as store:
         store.halt(reason, _who())
         standing = store.halted()
     assert standing is not None
@@ -45,7 +45,7 @@ def resume(config: Config = None, as_json: AsJson = False) -> None:
     from keeper.config.load import load
     from keeper.store.store import Store
 
-    with Store.attach(load(config).store.path) as store:
+    with Store.attach(load(config).store.place) as store:
         ended = store.resume(_who())
     if as_json:
         emit({"schema": "keeper.resume/1", "halted": False, "was_halted": ended is not None,

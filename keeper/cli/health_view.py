@@ -9,7 +9,7 @@ from keeper.cli.tables import STEP_STYLES, plain_table
 from keeper.cli.text import NOTHING, brief, duration, ratio, usd, utc
 from keeper.model.canonical import plain
 from keeper.model.plan import Step
-from keeper.service.health import Health, Status
+from keeper.service.health import Health, LeaderHealth, Status
 
 STYLES = {Status.OK: "bold green", Status.DEGRADED: "bold yellow", Status.HALTED: "bold red"}
 
@@ -31,6 +31,8 @@ def health_view(health: Health) -> RenderableType:
     parts += [Text(f"  - {brief(reason)}", style=STYLES[health.status]) for reason in health.reasons]
     if health.halted_since_s is not None:
         parts.append(Text(f"  halted since {utc(health.halted_since_s)}"))
+    if health.leader is not None:
+        parts.append(_leader(health.leader))
     parts.append(_chains(health))
     if health.profiles:
         parts.append(_profiles(health))
@@ -38,6 +40,12 @@ def health_view(health: Health) -> RenderableType:
         counts = "  ".join(f"{state} {count:,}" for state, count in health.outbox.items())
         parts.append(Text.assemble(("outbox  ", "bold"), counts))
     return Group(*parts)
+
+
+def _leader(leader: LeaderHealth) -> RenderableType:
+    verb = "leads" if leader.leading else "led"
+    waiting = f"   standing by: {', '.join(leader.standbys)}" if leader.standbys else ""
+    return Text(f"  {leader.name} {verb} since {_ago(leader.age_s)}{waiting}")
 
 
 def _ago(age_s: float | None) -> str:

@@ -17,8 +17,10 @@ def command(
 ) -> None:
     """Run the daemon: cycles on new heads and on a timer, dry-run unless live in file and flag.
 
-    SIGTERM and Ctrl-C let the running cycle finish. Logs go to standard error, as JSON lines where that is no
-    terminal. Exit codes: 0 ended as asked, 1 the one cycle failed, 2 configuration, 3 halted.
+    With `store.standby` it waits, connected, for as long as another keeper leads on the store, and takes over
+    when that one ends. SIGTERM and Ctrl-C let the running cycle finish. Logs go to standard error, as JSON
+    lines where that is no terminal. Exit codes: 0 ended as asked, 1 the one cycle failed, 2 configuration,
+    3 halted.
 
     Examples: keeper run; keeper run --live; keeper run --once --json
     """
@@ -27,14 +29,15 @@ def command(
     from keeper.cli.plan_view import plan_view
     from keeper.config.load import load
     from keeper.service import logs
+    from keeper.service.serve import serve
     from keeper.service.wire import assemble
 
     settings = load(config)
     logs.configure()
+    if not once:
+        serve(settings, live=live)
+        return
     with assemble(settings, live=live) as keeper:
-        if not once:
-            keeper.daemon.run()
-            return
         good = keeper.daemon.run_once()
         cycle = keeper.recorder.last
         if good and cycle is not None:

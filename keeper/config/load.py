@@ -27,6 +27,7 @@ EXPANDED: Final = (
     ("chains", "*", "ws_endpoints", "*"),
     ("chains", "*", "private_endpoint"),
     ("store", "path"),
+    ("store", "url"),
     ("journal", "path"),
     ("signer", "keystore"),
     ("signer", "password_file"),

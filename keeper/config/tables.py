@@ -6,7 +6,7 @@ Every key is explained, with its unit, in `config/example.toml`; attribute names
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
@@ -49,6 +49,20 @@ def _private_or_none(text: str) -> str:
     parts = urlsplit(_http_or_none(text))
     if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
         raise PydanticCustomError("plain_http", "expected https://; http:// goes to 127.0.0.1 only")
+    return text
+
+
+def _postgres_or_none(text: str) -> str:
+    """Return the URL of a database without a password, or the empty text that stands for none."""
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if parts.scheme != "postgresql" or len(parts.path) < 2:
+        raise PydanticCustomError("database", "expected postgresql://user@host/database")
+    if parts.password is not None or "password" in parse_qs(parts.query):
+        raise PydanticCustomError(
+            "password", "expected no password: put it into a file of mode 0600, and name it as ?passfile="
+        )
     return text
 
 
@@ -110,9 +124,25 @@ def with_empty_tables(raw: Mapping[str, Any], table: type[Table]) -> dict[str, A
 
 
 class StoreTable(Table):
-    """`[store]`."""
+    """`[store]`: an SQLite file, or a PostgreSQL database instead."""
 
     path: FilePath
+    url: Annotated[str, AfterValidator(_postgres_or_none), Field(repr=False)] = ""
+    standby: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_place(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not given.get("url"):
+            return given
+        if "path" in given:
+            raise PydanticCustomError("two_places", "expected path or url, found both: which is the store?")
+        return {**given, "path": ""}
+
+    @property
+    def place(self) -> Path | str:
+        """The file, or the URL of the database."""
+        return self.url or self.path
 
 
 class JournalTable(Table):

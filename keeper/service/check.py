@@ -19,6 +19,7 @@ from keeper.protocols.adapter import Adapter, Finding
 from keeper.protocols.registry import ADAPTERS
 from keeper.service.keys import load_signer
 from keeper.store.errors import StoreMissingError
+from keeper.store.place import shown
 from keeper.store.store import Store
 
 _SIGNERS = {
@@ -67,19 +68,20 @@ def _line(subject: str, ok: bool, found: str, expected: str, remedy: str) -> Fin
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
-    subject = f"store {settings.store.path}"
+    place = settings.store.place
+    subject = f"store {shown(place)}"
     try:
-        with Store.attach(settings.store.path) as store:
+        with Store.attach(place) as store:
             mode = store.mode
         fits = settings.mode == mode or settings.mode != "live"
-        remedy = "a live start would be refused: name another file as store.path"
+        remedy = "a live start would be refused: name another one under [store]"
         yield _line(subject, fits, f"{mode} store", "a store of the mode in the file", remedy)
     except StoreMissingError:
         folder = settings.store.path.parent
         found = "not there yet" if folder.is_dir() else f"no folder {folder}"
         yield _line(subject, folder.is_dir(), found, "a folder to make it in", f"create {folder}")
     except (ConfigError, TransientError) as error:
-        yield _line(subject, False, str(error), "a store that this version reads", "see store.path")
+        yield _line(subject, False, str(error), "a store that this version reads", "see [store]")
     journal = settings.journal.path
     if journal.exists():
         verdict = verify(journal)

@@ -66,14 +66,27 @@ class Stop:
     def __init__(self) -> None:
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._deposed = False
 
     @property
     def stopping(self) -> bool:
         """True once an end was asked for."""
         return self._stopping.is_set()
 
+    @property
+    def deposed(self) -> bool:
+        """True when the end is asked for only because another keeper leads now."""
+        return self._deposed
+
     def stop(self) -> None:
         """Ask for an end."""
+        self._deposed = False
+        self._stopping.set()
+        self._wake.set()
+
+    def step_down(self) -> None:
+        """Ask for an end because another keeper leads now."""
+        self._deposed = not self._stopping.is_set()
         self._stopping.set()
         self._wake.set()
 
@@ -105,12 +118,12 @@ class Daemon:
 
     def run_once(self) -> bool:
         """Run one cycle, with its retries. True when it ended well. Raises `TripwireError`."""
-        with _signals(self.stop):
+        with ending_on_signals(self.stop):
             return self._turn()
 
     def run(self) -> None:
         """Run cycles until SIGTERM, SIGINT or `stop`. Raises `TripwireError`, `ConfigError`."""
-        with _signals(self.stop), self._scheduled():
+        with ending_on_signals(self.stop), self._scheduled():
             self.stop.due()
             while self.stop.wait():
                 self._turn()
@@ -164,7 +177,7 @@ class Daemon:
 
 
 @contextmanager
-def _signals(stop: Stop) -> Generator[None]:
+def ending_on_signals(stop: Stop) -> Generator[None]:
     """Turn SIGTERM and the first SIGINT into a graceful end."""
 
     def ask(number: int, _frame: FrameType | None) -> None:

@@ -3,13 +3,19 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from keeper.config.settings import Settings
+from keeper.model.errors import TransientError
 from keeper.model.intent import OPEN, TxState
 from keeper.model.units import ONE, Wei, coins
-from keeper.store.errors import StoreLockedError, StoreMissingError, StoreOlderError, StoreUnreadableError
+from keeper.store.errors import StoreMissingError, StoreOlderError, StoreUnreadableError
+from keeper.store.leaders import Leader, Standby
 from keeper.store.pulse import Beat, ChainBeat
 from keeper.store.store import Halt, Store
+
+STANDBY_S: Final = 30.0
+"""Who has not been seen waiting for longer is not waiting any more."""
 
 
 class Status(StrEnum):
@@ -35,6 +41,9 @@ class Look:
     outbox: Mapping[TxState, int]
     oldest_open_s: float | None
     """Wall clock of the oldest change among transactions that may still land."""
+
+    leader: Leader | None = None
+    standbys: tuple[Standby, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +74,26 @@ class ProfileHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderHealth:
+    """Which keeper sends, or sent last."""
+
+    name: str
+    """Host and process id."""
+
+    term: int
+    """How many have led so far."""
+
+    age_s: float
+    """Since it took the lead."""
+
+    leading: bool
+    """False once it has given up the lead. One that was killed shows by the age of the last cycle."""
+
+    standbys: tuple[str, ...]
+    """Who was seen waiting for its turn within the last half minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """The verdict and its reasons, most severe first."""
 
@@ -82,6 +111,9 @@ class Health:
     halted_since_s: float | None
     """Wall clock."""
 
+    leader: LeaderHealth | None = None
+    """None before the first start."""
+
 
 def read_health(settings: Settings, now_s: float) -> Health:
     """Return the health that the settings' store tells. A store that cannot be read is a reason.
@@ -89,9 +121,9 @@ def read_health(settings: Settings, now_s: float) -> Health:
     Raises `StoreNewerError`: this program cannot tell.
     """
     try:
-        with Store.attach(settings.store.path) as store:
+        with Store.attach(settings.store.place) as store:
             look = look_into(store)
-    except (StoreMissingError, StoreOlderError, StoreUnreadableError, StoreLockedError) as error:
+    except (StoreMissingError, StoreOlderError, StoreUnreadableError, TransientError) as error:
         return judge(settings, None, now_s, unreadable=str(error))
     return judge(settings, look, now_s)
 
@@ -104,6 +136,8 @@ def look_into(store: Store) -> Look:
         halt=store.halted(),
         outbox=store.intents.counts(),
         oldest_open_s=min((i.changed_at_s for i in store.intents.within(OPEN)), default=None),
+        leader=store.leaders.leader(),
+        standbys=store.leaders.standbys(),
     )
 
 
@@ -131,6 +165,19 @@ def judge(settings: Settings, look: Look | None, now_s: float, *, unreadable: st
         outbox={state.value: n for state, n in (look.outbox.items() if look else ()) if n},
         halted_by=halt.by if halt else None,
         halted_since_s=halt.at_s if halt else None,
+        leader=_leader(look, now_s) if look else None,
+    )
+
+
+def _leader(look: Look, now_s: float) -> LeaderHealth | None:
+    if look.leader is None:
+        return None
+    return LeaderHealth(
+        name=look.leader.name,
+        term=look.leader.term,
+        age_s=now_s - look.leader.since_s,
+        leading=look.leader.until_s is None,
+        standbys=tuple(s.name for s in look.standbys if now_s - s.seen_s < STANDBY_S),
     )
 
 
@@ -160,6 +207,7 @@ def _reasons(settings: Settings, look: Look, chains: tuple[ChainHealth, ...], no
         yield "no cycle has ended well yet"
     elif (age_s := now_s - beat.last_good_at_s) > limit_s:
         yield f"the last good cycle ended {age_s:.0f} s ago, limit is {limit_s} s: is `keeper run` running?"
+    yield from _leader_reasons(settings, look, now_s)
     for chain in chains:
         yield from _chain_reasons(chain, settings.chains[chain.name].max_head_age_s)
         yield from _native_reasons(settings, chain)
@@ -167,6 +215,13 @@ def _reasons(settings: Settings, look: Look, chains: tuple[ChainHealth, ...], no
         yield f"gap: {gap.what} {gap.key}: {gap.reason}"
     if look.oldest_open_s is not None and (age_s := now_s - look.oldest_open_s) > limit_s:
         yield f"a signed transaction has been waiting for {age_s:.0f} s, limit is {limit_s} s"
+
+
+def _leader_reasons(settings: Settings, look: Look, now_s: float) -> Iterator[str]:
+    """Where several share the lead, one must have it."""
+    leader = look.leader
+    if settings.store.standby and leader is not None and leader.until_s is not None:
+        yield f"nobody leads: {leader.name} ended {now_s - leader.until_s:.0f} s ago, and none took over"
 
 
 def _chain_reasons(chain: ChainHealth, limit_s: int) -> Iterator[str]:

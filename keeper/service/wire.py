@@ -49,6 +49,7 @@ from keeper.service.cycle import Cycle, Stages, run_cycle
 from keeper.service.daemon import Daemon, Schedule, Stop
 from keeper.service.errors import NotLiveError, TakerMismatchError
 from keeper.service.keys import load_signer
+from keeper.service.leader import Turn, opened_in_turn
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
 from keeper.store.store import Store
 
@@ -137,10 +138,13 @@ def rehearse(settings: Settings) -> Cycle:
 
 
 @contextlib.contextmanager
-def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Iterator[Keeper]:
+def assemble(
+    settings: Settings, *, live: bool, stop: Stop | None = None, standby: bool = False
+) -> Iterator[Keeper]:
     """Give a daemon ready to run, with its store and journal open and earlier transactions reconciled.
 
-    A chain that does not answer does not keep the keeper from starting: its accounts are gaps. Raises
+    A chain that does not answer does not keep the keeper from starting: its accounts are gaps. With
+    `standby`, this waits, connected, for as long as another keeper leads on the store. Raises
     `NotLiveError`, `TakerMismatchError`, `NoCodeError`, `SignerMismatchError`, what `load_signer` raises,
     and what opening the store, the journal and the chains raises: nothing has been sent then.
     """
@@ -154,9 +158,20 @@ def assemble(settings: Settings, *, live: bool, stop: Stop | None = None) -> Ite
         _require_taker(params.liquidation.taker, signer.address)
     mode: Mode = "live" if live else "dry-run"
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(Store.open(settings.store.path, mode, crash_at=_crash_at()))
-        journal = stack.enter_context(Journal.open(settings.journal.path))
-        connected = stack.enter_context(clients(settings, reach))
+        connected: dict[int, ChainClient] = {}
+        turn: Turn | None = None
+        if standby:
+            connected |= stack.enter_context(clients(settings, reach))
+            turn = stack.enter_context(Turn(settings.store.place, stop, lambda: heads_of(connected)))
+        store = stack.enter_context(
+            Store.open(settings.store.place, mode, crash_at=_crash_at(), wait=turn, on_lost=stop.step_down)
+        )
+        opened = opened_in_turn(lambda: Journal.open(settings.journal.path), stop, waits=standby)
+        journal = stack.enter_context(opened)
+        if turn is not None:
+            turn.end()
+        else:
+            connected |= stack.enter_context(clients(settings, reach))
         require_code(settings, connected)
         journal.opened(mode, __version__)
         observer = observer_of(settings, connected, sender=sender, load=store.found, save=store.save_found)
