@@ -14,6 +14,7 @@ from keeper.config.tables import (
     Mode,
     PolicyTable,
     ProfileTable,
+    ScreenTable,
     SignerTable,
     StoreTable,
     Table,
@@ -42,6 +43,7 @@ class Settings(Table):
     store: StoreTable
     journal: JournalTable
     cycle: CycleTable
+    screen: ScreenTable
     chains: Annotated[dict[str, ChainTable], Field(min_length=1)]
     venue_tables: Annotated[dict[str, VenueTable], Field(min_length=1, alias="venues")]
     profiles: Annotated[dict[str, ProfileTable], Field(min_length=1)]
@@ -91,6 +93,14 @@ class Settings(Table):
             if len(candidates) == 1:
                 return candidates.pop()
         return None
+
+    def minded(self) -> frozenset[Address]:
+        """Return whose accounts every cycle reads: those that we hedge, move, call or take over into."""
+        named = {o for p in self.profiles.values() if p.role != "watch" for o in p.owners}
+        taker = self.taker()
+        return frozenset(
+            {*named, *(h.owner for h in self.policy.hedge), *([taker] if taker is not None else [])}
+        )
 
     def chain_names(self) -> Mapping[int, str]:
         """Return the name of each chain id."""

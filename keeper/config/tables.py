@@ -160,6 +160,15 @@ class CycleTable(Table):
     max_age_s: Annotated[int, Field(ge=1)] = 300
 
 
+class ScreenTable(Table):
+    """`[screen]`."""
+
+    enabled: bool = True
+    min_accounts: Count = 200
+    margin: Fraction = 0.01
+    full_read_s: Positive = 60.0
+
+
 class ChainTable(Table):
     """`[chains.NAME]`."""
 

@@ -125,6 +125,8 @@ def observer_of(
         natives={table.chain_id: table.native for table in settings.chains.values()},
         load=load,
         save=save,
+        ours=settings.minded(),
+        margin=settings.screen.margin,
     )
 
 

@@ -51,6 +51,8 @@ from keeper.service.errors import NotLiveError, TakerMismatchError
 from keeper.service.keys import load_signer
 from keeper.service.leader import Turn, opened_in_turn
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
+from keeper.service.screening import Screen, Screening
+from keeper.snapshot.observe import Observer
 from keeper.store.store import Store
 
 NOBODY: Final = Address("0x000000000000000000000000000000000000dEaD")
@@ -175,6 +177,7 @@ def assemble(
         require_code(settings, connected)
         journal.opened(mode, __version__)
         observer = observer_of(settings, connected, sender=sender, load=store.found, save=store.save_found)
+        observe = stack.enter_context(_looking(settings, observer, sender))
         executor = _executor(settings, connected, store, journal, sender=sender, signer=signer, stop=stop)
         recorder = CycleRecorder(
             store,
@@ -186,7 +189,7 @@ def assemble(
         )
         daemon = Daemon(
             stages=Stages(
-                observe=observer.observe,
+                observe=observe,
                 decide=lambda snapshot: decide(snapshot, params),
                 execute=_Sending(executor),
                 journal=JournaledCycle(journal, params),
@@ -202,6 +205,21 @@ def assemble(
         report = executor.reconcile()
         _log_start(settings, sender, live, store, report)
         yield Keeper(daemon=daemon, recorder=recorder, report=report, store=store)
+
+
+@contextlib.contextmanager
+def _looking(settings: Settings, observer: Observer, sender: Address) -> Iterator[Callable[[], Snapshot]]:
+    """Give what a cycle observes with. The full reads behind a screen have connections of their own."""
+    table = settings.screen
+    if not table.enabled:
+        yield observer.observe
+        return
+    with clients(settings, client_of) as others:
+        behind = observer_of(settings, others, sender=sender)
+        screen = Screen(full_read_s=table.full_read_s, min_accounts=table.min_accounts)
+        screening = Screening(observer, behind, screen)
+        with screening.running():
+            yield screening.observe
 
 
 def _require_taker(taker: Address | None, signer: Address) -> None:
