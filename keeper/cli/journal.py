@@ -19,9 +19,9 @@ def verify(
         Path | None, typer.Option("--file", help="A journal elsewhere; needs no configuration.")
     ] = None,
 ) -> None:
-    """Find a changed, missing, reordered or cut-off record.
+    """Find a changed, missing, reordered or cut-off record, or a whole file of them.
 
-    Exit codes: 0 whole, 1 damaged, 2 no journal.
+    Reads the file being written and the closed ones beside it. Exit codes: 0 whole, 1 damaged, 2 no journal.
 
     Examples: keeper journal verify; keeper journal verify --file /backup/journal.jsonl
     """
@@ -58,8 +58,9 @@ def export(
     """
     from keeper.cli.journal_view import write_records
     from keeper.config.load import load
-    from keeper.journal.journal import read
+    from keeper.journal.reading import read
 
     journal = path if path is not None else load(config).journal.path
-    chosen = (r for r in read(journal) if cycle in (None, r.cycle_id) and kind in (None, r.kind))
+    records = read(journal, None if kind is None else (kind,))
+    chosen = (record for record in records if cycle in (None, record.cycle_id))
     write_records(chosen, out, form="json" if as_json else "csv" if csv else "lines")

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from keeper.cli.tables import plain_table, verdict
+from keeper.cli.text import NOTHING
 from keeper.journal.verify import Verdict
 from keeper.model.canonical import plain
 from keeper.model.errors import ConfigError
@@ -34,17 +35,23 @@ def verdict_document(path: Path, found: Verdict) -> dict[str, Any]:
 def verdict_view(path: Path, found: Verdict) -> RenderableType:
     """Return the verdict and every finding."""
     end = "its end agrees with the head kept beside it" if found.anchored else "no head is kept beside it"
-    first = Text.assemble(
-        verdict(found.ok, "whole", "damaged"), f"  {found.records:,} records in {path}; {end}"
-    )
+    files = "" if found.segments == 1 else f", {found.segments:,} files"
+    parts: list[RenderableType] = [
+        Text.assemble(
+            verdict(found.ok, "whole", "damaged"), f"  {found.records:,} records in {path}{files}; {end}"
+        )
+    ]
+    if found.begins_at and found.ok:
+        parts.append(Text(f"begins at segment {found.begins_at}; earlier ones were removed on purpose"))
     if not found.problems:
-        return Group(first, Text(f"last hash {found.head}", style="dim"))
+        return Group(*parts, Text(f"last hash {found.head}", style="dim"))
     table = plain_table("Findings")
-    for name in ("record", "line", "what", ""):
-        table.add_column(name, justify="right" if name in ("record", "line") else "left")
+    for name in ("segment", "record", "line", "what", ""):
+        table.add_column(name, justify="left" if name in ("what", "") else "right")
     for problem in found.problems:
-        table.add_row(str(problem.sequence), str(problem.line), problem.damage.value, problem.text)
-    return Group(first, table)
+        line = str(problem.line) if problem.line else NOTHING
+        table.add_row(str(problem.segment), str(problem.sequence), line, problem.damage.value, problem.text)
+    return Group(*parts, table)
 
 
 def write_records(
@@ -87,7 +94,7 @@ def _whole(record: Record) -> dict[str, Any]:
 def _tells(record: Record) -> str:
     """Return the record's gist in a few words."""
     body = record.body
-    for name in ("digest", "plan_id", "message", "reason", "mode"):
+    for name in ("digest", "plan_id", "message", "reason", "mode", "segment", "segments"):
         if name in body:
             return f"{name} {body[name]}"
     return ""

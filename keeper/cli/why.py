@@ -27,11 +27,11 @@ def command(
     from keeper.cli.output import console, emit, working
     from keeper.cli.why_view import why_document, why_view
     from keeper.config.load import load
-    from keeper.journal.journal import read
-    from keeper.service.why import why
+    from keeper.journal.reading import read
+    from keeper.service.why import TOLD_BY, why
 
     settings = load(config)
     with working("reading the journal"):
-        found = why(read(settings.journal.path), subject, last=last)
+        found = why(read(settings.journal.path, TOLD_BY), subject, last=last)
     chains = settings.chain_names()
     emit(why_document(subject, found)) if as_json else console().print(why_view(found, chains=chains))

@@ -149,6 +149,8 @@ class JournalTable(Table):
     """`[journal]`."""
 
     path: FilePath
+    segment_mb: Count = 64
+    keep_days: Count = 0
 
 
 class CycleTable(Table):

@@ -33,6 +33,14 @@ class RecordKind(StrEnum):
     FAILURE = "failure"
     """A cycle that ended in an error: its kind and message."""
 
+    SEGMENT = "segment"
+    """First record of every file of the journal but the first: its number, and where the newest record of
+    each kind stands."""
+
+    REMOVED = "removed"
+    """The oldest files of the journal are about to be removed, as the configuration asks: up to which
+    record."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:

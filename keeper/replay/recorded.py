@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from keeper.journal.decode import params_of, plan_of, snapshot_of
 from keeper.journal.journal import read
@@ -9,6 +10,9 @@ from keeper.model.params import Params
 from keeper.model.record import Record, RecordKind
 from keeper.model.snapshot import Snapshot
 from keeper.replay.errors import InputMissingError, NoCycleError, UnknownCycleError
+
+INPUTS: Final = (RecordKind.SNAPSHOT, RecordKind.PARAMS)
+"""What a decision rests on: nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +32,8 @@ def recorded(path: Path, cycle_id: str | None = None) -> Recorded:
     """
     inputs: dict[RecordKind, Record] = {}
     found: tuple[Record, dict[RecordKind, Record]] | None = None
-    for record in read(path):
-        if record.kind in (RecordKind.SNAPSHOT, RecordKind.PARAMS):
+    for record in read(path, (*INPUTS, RecordKind.PLAN)):
+        if record.kind in INPUTS:
             inputs[record.kind] = record
         elif record.kind is RecordKind.PLAN and cycle_id in (None, record.cycle_id):
             found = record, dict(inputs)

@@ -15,6 +15,7 @@ from keeper.model.snapshot import Snapshot
 from keeper.policy.decide import Decided, decide
 from keeper.replay.compare import TOLERANCE, Difference, differences
 from keeper.replay.errors import InputMissingError, UnknownCycleError
+from keeper.replay.recorded import INPUTS
 
 _SHOWN: Final = 10
 """Differences kept of one cycle, the greatest first."""
@@ -64,8 +65,8 @@ def _replayed(
     path: Path, cycle_id: str | None, policy: Callable[[Snapshot, Params], Decided]
 ) -> Iterator[Replayed]:
     inputs: dict[RecordKind, Record] = {}
-    for record in read(path):
-        if record.kind in (RecordKind.SNAPSHOT, RecordKind.PARAMS):
+    for record in read(path, (*INPUTS, RecordKind.PLAN)):
+        if record.kind in INPUTS:
             inputs[record.kind] = record
         elif record.kind is RecordKind.PLAN and cycle_id in (None, record.cycle_id):
             yield _again(record, inputs, policy)

@@ -3,12 +3,16 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from keeper.journal.decode import outcomes_of, plan_of
 from keeper.model.errors import DataError
 from keeper.model.intent import Outcome
 from keeper.model.plan import Action, Decision, Plan, action_id
 from keeper.model.record import Record, RecordKind
+
+TOLD_BY: Final = (RecordKind.PLAN, RecordKind.OUTCOME)
+"""Kinds of record that an answer rests on."""
 
 
 class UnknownSubjectError(DataError):

@@ -59,6 +59,7 @@ NOBODY: Final = Address("0x000000000000000000000000000000000000dEaD")
 """Sends the simulations of a dry-run that owns no account."""
 
 GWEI: Final = 10**9
+MEGABYTE: Final = 10**6
 
 log = structlog.get_logger()
 
@@ -168,7 +169,7 @@ def assemble(
         store = stack.enter_context(
             Store.open(settings.store.place, mode, crash_at=_crash_at(), wait=turn, on_lost=stop.step_down)
         )
-        opened = opened_in_turn(lambda: Journal.open(settings.journal.path), stop, waits=standby)
+        opened = opened_in_turn(lambda: _journal(settings), stop, waits=standby)
         journal = stack.enter_context(opened)
         if turn is not None:
             turn.end()
@@ -220,6 +221,13 @@ def _looking(settings: Settings, observer: Observer, sender: Address) -> Iterato
         screening = Screening(observer, behind, screen)
         with screening.running():
             yield screening.observe
+
+
+def _journal(settings: Settings) -> Journal:
+    table = settings.journal
+    return Journal.open(
+        table.path, segment_bytes=table.segment_mb * MEGABYTE, keep_days=table.keep_days, crash_at=_crash_at()
+    )
 
 
 def _require_taker(taker: Address | None, signer: Address) -> None:
