@@ -2,22 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, NotRequired, TypedDict, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from eth_utils.crypto import keccak
 
 from keeper.chain.abi import Revert
 from keeper.chain.endpoint import Endpoint
-from keeper.chain.errors import AbiMismatch, MulticallMissing, NodeRefused, NodeUnreachable
+from keeper.chain.errors import MulticallMissing, NodeRefused
 from keeper.chain.multicall import GET_CHAIN_ID, MULTICALL3
 from keeper.chain.pool import MAX_HEAD_AGE_S, MAX_LAG_BLOCKS, NodePool
+from keeper.chain.present import Present
+from keeper.chain.pricing import FeeRules
 from keeper.chain.private import Private
 from keeper.chain.quorum import Quorum
 from keeper.chain.reader import Reader, Reading
 from keeper.chain.refusals import most_telling, not_taken
+from keeper.chain.settings import ClientSettings, Finality, PinAt
 from keeper.chain.simulation import Explain, Rehearsal
 from keeper.chain.standstill import Standstill
-from keeper.chain.transactions import Fees, Receipt, Tx, price_of, receipt_of
+from keeper.chain.transactions import Fees, Receipt, Tx
 from keeper.model.errors import DataError
 from keeper.model.intent import Simulation
 from keeper.model.reads import Address, Call, Read, Reads
@@ -25,53 +28,6 @@ from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
 
 T = TypeVar("T")
-
-_HISTORY_BLOCKS: Final = 5
-_UNREADABLE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading a malformed JSON answer raises."""
-
-
-class ClientSettings(TypedDict):
-    """What a client is made of; see the example configuration for units."""
-
-    name: str
-    chain_id: int
-    endpoints: Sequence[str]
-    """HTTP(S) URLs in order of preference."""
-
-    confirmations: NotRequired[int]
-    """Blocks below the head that a cycle reads at. Default 0."""
-
-    call_gas: NotRequired[int]
-    """Gas of one multicall. Default 50,000,000."""
-
-    log_blocks: NotRequired[int]
-    """Widest range of one `eth_getLogs`. Default 10,000."""
-
-    timeout_s: NotRequired[float]
-    """Of one request. Default 20."""
-
-    multicall: NotRequired[Address]
-    """Default: the usual address."""
-
-    max_lag_blocks: NotRequired[int]
-    """An endpoint further behind the best of its peers is not read from. Default 5."""
-
-    max_head_age_s: NotRequired[float]
-    """Without a new block for longer, an endpoint behind its peers is not read from, and nothing is sent on a
-    chain that stands still. Default 120."""
-
-    quorum: NotRequired[int]
-    """Endpoints that must agree on reads at the pinned block and on simulations. Default 1."""
-
-    private_endpoint: NotRequired[str]
-    """HTTP(S) URL that transactions are handed to instead of `endpoints`. Empty, the default: none."""
-
-    private_blocks: NotRequired[int]
-    """Blocks after which a transaction that was handed over there goes to `endpoints`. Default 25."""
-
-    private_only: NotRequired[bool]
-    """Never. Default False."""
 
 
 class ChainClient:
@@ -87,16 +43,19 @@ class ChainClient:
         name, chain_id = settings["name"], settings["chain_id"]
         timeout_s = settings.get("timeout_s", 20.0)
         max_head_age_s = settings.get("max_head_age_s", MAX_HEAD_AGE_S)
+        max_lag_blocks = settings.get("max_lag_blocks", MAX_LAG_BLOCKS)
         self.chain_id = chain_id
         self.name = name
         self.multicall = settings.get("multicall", MULTICALL3)
         self.confirmations = settings.get("confirmations", 0)
+        self._pin_at = settings.get("pin_at", PinAt.LATEST)
         reading = Reading(
             name=name,
             chain_id=chain_id,
             multicall=self.multicall,
             call_gas=settings.get("call_gas", 50_000_000),
             log_blocks=settings.get("log_blocks", 10_000),
+            fees=settings.get("fees", FeeRules()),
         )
 
         def pool(urls: Sequence[str]) -> NodePool:
@@ -105,13 +64,14 @@ class ChainClient:
                 chain_id,
                 [Endpoint(url, timeout_s=timeout_s) for url in urls],
                 timeout_s=timeout_s,
-                max_lag_blocks=settings.get("max_lag_blocks", MAX_LAG_BLOCKS),
+                max_lag_blocks=max_lag_blocks,
                 max_head_age_s=max_head_age_s,
             )
 
         self._pool = pool(settings["endpoints"])
         self._reader = Reader(self._pool, reading)
         self._pinned, self._simulator = self._reader.pinned, self._reader.simulator
+        self._facts = self._reader.facts
         others = settings.get("quorum", 1) - 1
         witnesses = [Reader(pool([url]), reading) for url in settings["endpoints"]] if others else []
         self._quorum = Quorum(name, witnesses, others) if others else None
@@ -122,12 +82,23 @@ class ChainClient:
             only=settings.get("private_only", False),
         )
         self._standstill = Standstill(max_head_age_s)
+        self._present = Present(
+            self._pool,
+            self._facts,
+            self._quorum,
+            self._standstill,
+            name=name,
+            finality=settings.get("finality", Finality.CONFIRMATIONS),
+            finality_fallback=settings.get("finality_fallback", False),
+            max_lag_blocks=max_lag_blocks,
+        )
 
     @classmethod
     def connect(cls, **settings: Unpack[ClientSettings]) -> "ChainClient":
         """Return a client whose endpoints were asked for their chain id, and Multicall3 for an answer.
 
-        Raises `WrongChain`, `MulticallMissing`, `EndpointUnfit`; `NodeUnreachable` when nobody answers.
+        Raises `WrongChain`, `MulticallMissing`, `EndpointUnfit`, and `FinalityUnknown` where a block tag is
+        configured that nobody knows; `NodeUnreachable` when nobody answers.
         """
         client = cls(**settings)
         client.verify()
@@ -144,6 +115,7 @@ class ChainClient:
             answer = "0x"
         if answer != f"0x{self.chain_id:064x}":
             raise MulticallMissing(self.name, self.chain_id, self.multicall)
+        self._present.require_tags(self._pin_at)
 
     def close(self) -> None:
         """Close all connections."""
@@ -165,30 +137,28 @@ class ChainClient:
     # Blocks
 
     def head(self) -> BlockRef:
-        """Return the latest block. Raises `NodeUnreachable`."""
-        block = self._block("latest")
-        if block is None:
-            raise NodeUnreachable(self.name, (f"{self._pool.current} has no block",))
-        self._standstill.note(block)
-        return block
+        """Return the latest block. Raises `NodeUnreachable`; see `present.Present.head` for a quorum."""
+        return self._present.head()
 
     def block(self, number: int) -> BlockRef | None:
         """Return a block of the chain, None where the chain does not reach so far."""
-        return self._block(hex(number))
+        return self._facts.block(hex(number))
 
     def pin(self) -> BlockRef:
-        """Return the block that a cycle reads at: `confirmations` below the head, or the first block.
+        """Return the block that a cycle reads at: `confirmations` below `pin_at`, or the first block.
 
-        Endpoints that lag their peers are set aside before. Raises `NodeUnreachable`.
+        Endpoints that lag their peers are set aside before. Raises `NodeUnreachable`, `TagUnknown`.
         """
         self.set_laggards_aside()
-        head = self.head()
-        if self.confirmations == 0:
-            return head
-        block = self.block(max(0, head.number - self.confirmations))
-        if block is None:
-            raise NodeUnreachable(self.name, (f"{self._pool.current} lacks a block below its head",))
-        return block
+        return self._present.pinned(self._pin_at, self.confirmations)
+
+    def final_number(self, head: BlockRef, after_blocks: int) -> int:
+        """Return the number up to which blocks count as final; see `present.Present.final_number`."""
+        return self._present.final_number(head, after_blocks)
+
+    def canonical(self, number: int, block_hash: str) -> bool:
+        """Whether a block is on the chain. Raises `NodeUnreachable`."""
+        return self._present.canonical(number, block_hash)
 
     def set_laggards_aside(self) -> None:
         """Leave endpoints that lag or stand still while others go on; take back those that caught up."""
@@ -197,21 +167,6 @@ class ChainClient:
     def require_canonical(self, at: BlockRef) -> None:
         """Raise `PinnedBlockGone` unless `at` is still on the chain."""
         self._pinned.require_canonical(at)
-
-    def _block(self, tag: str) -> BlockRef | None:
-        raw = self._pool.request("eth_getBlockByNumber", [tag, False])
-        if raw is None:
-            return None
-        try:
-            return BlockRef(
-                chain_id=self.chain_id,
-                number=int(raw["number"], 16),
-                hash=str(raw["hash"]),
-                parent_hash=str(raw["parentHash"]),
-                timestamp_s=int(raw["timestamp"], 16),
-            )
-        except _UNREADABLE:
-            raise self._unreadable("eth_getBlockByNumber") from None
 
     # Reads
 
@@ -246,7 +201,7 @@ class ChainClient:
                         results[i] = done.value
                     except DataError as problem:
                         results[i] = problem
-                flat = self._agreed([read for reads in asked.values() for read in reads], at)
+                flat = self._read([read for reads in asked.values() for read in reads], at)
                 sent = {}
                 for i, reads in asked.items():
                     sent[i], flat = flat[: len(reads)], flat[len(reads) :]
@@ -264,7 +219,7 @@ class ChainClient:
         """Answer one list of reads at block `at`, by one endpoint. Raises as `run` does."""
         return self._reader.answer(reads, at)
 
-    def _agreed(self, reads: Sequence[Read], at: BlockRef) -> list[Any]:
+    def _read(self, reads: Sequence[Read], at: BlockRef) -> list[Any]:
         """Answer one list of reads, and put it to the other endpoints of a quorum."""
         self._pool.answered.clear()
         answers = self.answer(reads, at)
@@ -274,23 +229,18 @@ class ChainClient:
 
     def native(self, address: Address) -> Wei:
         """Return what an address holds of the native coin at the head."""
-        return Wei(self._number("eth_getBalance", [address, "latest"]))
+        return self._facts.native(address)
 
     def code(self, address: Address) -> bytes:
         """Return the code at an address at the head, empty where there is none."""
-        raw = self._pool.request("eth_getCode", [address, "latest"])
-        try:
-            return bytes.fromhex(raw[2:])
-        except _UNREADABLE:
-            raise self._unreadable("eth_getCode") from None
+        return self._facts.code(address)
 
-    def view(self, to: Address, data: str) -> bytes:
-        """Return what a call answers at the head. Raises `NodeUnreachable`, `NodeRefused`, `AbiMismatch`."""
-        raw = self._pool.request("eth_call", [{"to": to, "data": data}, "latest"])
-        try:
-            return bytes.fromhex(raw[2:])
-        except _UNREADABLE:
-            raise self._unreadable("eth_call") from None
+    def views(self, to: Address, data: str) -> list[tuple[str, bytes]]:
+        """Return what a call answers at the head, by host: one answer, or as many as the quorum.
+
+        Raises `NodeUnreachable`, `NodeRefused`, `AbiMismatch`.
+        """
+        return self._present.views(to, data)
 
     def gas_price(self, at: BlockRef) -> Wei:
         """Return what a unit of gas cost around block `at`, a function of the chain up to it only.
@@ -298,12 +248,7 @@ class ChainClient:
         See `transactions.price_of`. On a chain without a fee history, the node's own price now.
         Raises `NodeUnreachable`, `NodeRefused`.
         """
-        try:
-            return price_of(
-                self._pool.request("eth_feeHistory", [hex(_HISTORY_BLOCKS), hex(at.number), [50]])
-            )
-        except (NodeRefused, *_UNREADABLE):
-            return Wei(self._number("eth_gasPrice", []))
+        return self._facts.price(at)
 
     # Transactions
 
@@ -382,20 +327,11 @@ class ChainClient:
 
     def nonce(self, address: Address, tag: str = "latest") -> int:
         """Return the next nonce of an address: `latest` counts what is mined, `pending` what waits too."""
-        return self._number("eth_getTransactionCount", [address, tag])
+        return self._present.nonce(address, tag)
 
     def fees(self) -> Fees:
-        """Return what gas costs at the head. Raises `NodeUnreachable`, `NodeRefused`."""
-        raw = self._pool.request("eth_getBlockByNumber", ["latest", False])
-        base = raw.get("baseFeePerGas") if isinstance(raw, dict) else None
-        if base is None:
-            price = self._number("eth_gasPrice", [])
-            return Fees(base_fee_wei=0, priority_fee_wei=price, legacy_gas_price_wei=price)
-        try:
-            tip = self._number("eth_maxPriorityFeePerGas", [])
-        except NodeRefused:
-            tip = max(0, self._number("eth_gasPrice", []) - int(base, 16))
-        return Fees(base_fee_wei=int(base, 16), priority_fee_wei=tip, legacy_gas_price_wei=None)
+        """Return what gas will cost in the next block. Raises `NodeUnreachable`, `NodeRefused`."""
+        return self._present.fees()
 
     def broadcast(self, raw: bytes | str) -> str:
         """Hand a signed transaction to the private endpoint or to all others at once; return its hash.
@@ -413,28 +349,12 @@ class ChainClient:
         """Return who is to have a transaction."""
         if not self._private.configured:
             return self._pool
-        return self._private.way(signed, self.head().number) or self._pool
+        return self._private.way(signed, self._present.told_head().number) or self._pool
 
     def receipt(self, tx_hash: str) -> Receipt | None:
         """Return the receipt of a mined transaction, else None."""
-        raw = self._pool.request("eth_getTransactionReceipt", [tx_hash])
-        if raw is None or raw.get("blockNumber") is None:
-            return None
-        try:
-            return receipt_of(raw)
-        except _UNREADABLE:
-            raise self._unreadable("eth_getTransactionReceipt") from None
+        return self._present.receipt(tx_hash)
 
     def transaction_known(self, tx_hash: str) -> bool:
         """Whether the node has the transaction, mined or waiting."""
-        return self._pool.request("eth_getTransactionByHash", [tx_hash]) is not None
-
-    def _number(self, method: str, params: list[Any]) -> int:
-        raw = self._pool.request(method, params)
-        try:
-            return int(raw, 16)
-        except _UNREADABLE:
-            raise self._unreadable(method) from None
-
-    def _unreadable(self, method: str) -> AbiMismatch:
-        return AbiMismatch(method, f"{self._pool.current} gave a malformed answer")
+        return self._facts.knows(tx_hash)

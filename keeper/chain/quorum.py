@@ -2,15 +2,18 @@
 
 Each round of reads is put to the witnesses while the next one is read, so that a quorum costs requests rather
 than time. What is compared are decoded answers: nodes differ in gas left and in words, not in values.
+Questions about the present are put to all at once, and again after a moment where the answers differ.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias, TypeVar
 
+from keeper.chain.agreement import Settle
 from keeper.chain.errors import (
+    AnswersDiffer,
     EndpointsDisagree,
     MulticallMissing,
     NodeUnreachable,
@@ -18,6 +21,7 @@ from keeper.chain.errors import (
     QuorumMissing,
     WrongChain,
 )
+from keeper.chain.facts import Facts
 from keeper.chain.reader import Reader
 from keeper.chain.simulation import Explain
 from keeper.chain.transactions import Tx
@@ -26,8 +30,12 @@ from keeper.model.intent import Simulation
 from keeper.model.reads import Address, Call, Failed, Logs, Read
 from keeper.model.snapshot import BlockRef
 
+T = TypeVar("T")
+
 _PATIENCE_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Pauses for a witness that has not seen the block yet: nodes hear of a block within about a second."""
+
+_LONGEST_SHOWN: Final = 160
 
 _NO_TESTIMONY: Final = (TransientError, DataError, WrongChain, MulticallMissing)
 """What a witness may come to. Whether the configuration is right, the endpoint in use tells."""
@@ -82,6 +90,14 @@ class Witness:
             if pause_s is not None:
                 time.sleep(pause_s)
         raise NodeUnreachable(self.host, (f"has not seen block {not_before}",))
+
+    def tell(self, question: Callable[[Facts], T]) -> T | KeeperError:
+        """Answer a question about the present. Raises nothing that a node can bring about."""
+        try:
+            return question(self.reader.facts)
+        except _NO_TESTIMONY as problem:
+            self.failed_s = time.monotonic()
+            return problem
 
     def _failed(self, problem: KeeperError) -> KeeperError:
         self.silent, self.failed_s = problem, time.monotonic()
@@ -143,6 +159,36 @@ class Quorum:
         finally:
             self.forget()
 
+    def agreed(
+        self,
+        what: str,
+        mine: Callable[[], tuple[T, Collection[int]]],
+        question: Callable[[Facts], T],
+        settle: Settle[T],
+    ) -> T:
+        """Return what the endpoint in use and enough others make of a question about the present.
+
+        `mine` asks the endpoint in use, and tells the positions of those who answered. Answers that `settle`
+        finds to differ are asked for again, for a second and a half. Raises `AnswersDiffer`, `QuorumMissing`,
+        and what `mine` raises.
+        """
+        for pause_s in (*_PATIENCE_S, None):
+            own, by = mine()
+            said = [(self._hosts(by), own), *self._told(question, frozenset(by))]
+            found = settle([answer for _, answer in said])
+            if found is not None:
+                return found[0]
+            if pause_s is not None:
+                time.sleep(pause_s)
+        raise AnswersDiffer(self._name, what, [(host, _brief(answer)) for host, answer in said])
+
+    def all_say(self, question: Callable[[Facts], T], own: T, by: Collection[int]) -> list[tuple[str, T]]:
+        """Return the answer of the endpoint in use and of as many others as the quorum needs, with hosts.
+
+        Raises `QuorumMissing`.
+        """
+        return [(self._hosts(by), own), *self._told(question, frozenset(by))]
+
     def simulate(
         self,
         sender: Address,
@@ -151,7 +197,7 @@ class Quorum:
         found: tuple[Simulation, ...],
         by: Collection[int],
     ) -> tuple[Simulation, ...]:
-        """Return simulations that succeed only where enough others say so too."""
+        """Return simulations that succeed only where enough others say so too, with the most gas of all."""
         if not found or not all(s.ok for s in found):
             return found
         number = max(s.block_number or 0 for s in found)
@@ -167,6 +213,10 @@ class Quorum:
             if failed is not None:
                 reason = f"{self._hosts(by)} would take it, {witness.host} would not: {failed.error}"
                 return self._held(found, reason)
+            found = tuple(
+                replace(mine, gas=max(mine.gas or 0, other.gas or 0))
+                for mine, other in zip(found, theirs, strict=True)
+            )
             agreeing += 1
             if agreeing == self._needed:
                 return found
@@ -183,6 +233,23 @@ class Quorum:
         """Return who may bear witness, those that failed lately last."""
         others = [i for i in range(len(self._witnesses)) if i not in by]
         return sorted(others, key=lambda i: self._witnesses[i].failed_s)
+
+    def _told(self, question: Callable[[Facts], T], by: frozenset[int]) -> list[tuple[str, T]]:
+        """Put a question to others at once until enough have answered. Raises `QuorumMissing`."""
+        others, reasons = self._others(by), []
+        said: list[tuple[str, T]] = []
+        while others and len(said) < self._needed:
+            asked, others = others[: self._needed - len(said)], others[self._needed - len(said) :]
+            jobs = [self._witnesses[i].threads.submit(self._witnesses[i].tell, question) for i in asked]
+            for i, job in zip(asked, jobs, strict=True):
+                answer = job.result()
+                if isinstance(answer, KeeperError):
+                    reasons.append(str(answer))
+                else:
+                    said.append((self._witnesses[i].host, answer))
+        if len(said) < self._needed:
+            raise self._missing(len(said), reasons)
+        return said
 
     def _ask(self, noted: _Noted, i: int) -> None:
         witness = self._witnesses[i]
@@ -228,6 +295,10 @@ class Quorum:
 
 def _unread(answer: object) -> bool:
     return isinstance(answer, Failed) and not answer.benign
+
+
+def _brief(answer: object) -> str:
+    return str(answer) if len(str(answer)) <= _LONGEST_SHOWN else f"{str(answer)[:_LONGEST_SHOWN]}..."
 
 
 def _shown(read: Read) -> str:

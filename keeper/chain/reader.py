@@ -1,13 +1,15 @@
-"""All that is asked of one pool of endpoints about blocks: calls, logs, simulations."""
+"""All that is asked of one pool of endpoints: calls, logs, simulations, and plain facts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keeper.chain.calls import CallReader
+from keeper.chain.facts import Facts
 from keeper.chain.logs import LogReader
 from keeper.chain.pinned import PinnedCalls
 from keeper.chain.pool import NodePool
+from keeper.chain.pricing import FeeRules
 from keeper.chain.simulation import Simulator
 from keeper.model.reads import Address, Call, Failed, Logs, Read
 from keeper.model.snapshot import BlockRef
@@ -22,6 +24,7 @@ class Reading:
     multicall: Address
     call_gas: int
     log_blocks: int
+    fees: FeeRules
 
 
 class Reader:
@@ -30,6 +33,7 @@ class Reader:
     def __init__(self, pool: NodePool, reading: Reading) -> None:
         self.pool = pool
         self.pinned = PinnedCalls(pool, reading.chain_id)
+        self.facts = Facts(pool, reading.chain_id, reading.fees)
         self.simulator = Simulator(pool, multicall=reading.multicall, call_gas=reading.call_gas)
         self._calls = CallReader(
             pool,

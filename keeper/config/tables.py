@@ -183,15 +183,32 @@ class ChainTable(Table):
     private_blocks: Annotated[int, Field(ge=1)] = 25
     private_only: bool = False
     max_lag_blocks: Count = 5
+    pin_at: Literal["latest", "safe", "finalized"] = "latest"
     confirmations: Count = 0
+    finality: Literal["auto", "confirmations", "safe", "finalized"] = "auto"
+    finality_fallback: bool = False
     final_after_blocks: Count = 12
     call_gas: Annotated[int, Field(ge=1_000_000)] = 50_000_000
     log_blocks: Annotated[int, Field(ge=1)] = 10_000
     timeout_s: Positive = 20.0
     max_head_age_s: Annotated[int, Field(ge=1)] = 120
     l1_fee: Literal["none", "op-stack", "arbitrum"] = "none"
+    fee_blocks: Annotated[int, Field(ge=1, le=1024)] = 20
+    fee_percentile: Annotated[int, Field(ge=0, le=100)] = 50
+    min_tip_gwei: NonNegative = 0.0
+    max_tip_gwei: NonNegative = 1000.0
     native: str = "ETH"
     multicall: EvmAddress = MULTICALL3
+
+    @model_validator(mode="after")
+    def _tips_in_order(self) -> "ChainTable":
+        if self.min_tip_gwei > self.max_tip_gwei:
+            raise PydanticCustomError(
+                "tips",
+                "min_tip_gwei {least} is above max_tip_gwei {most}",
+                {"least": self.min_tip_gwei, "most": self.max_tip_gwei},
+            )
+        return self
 
     @model_validator(mode="after")
     def _enough_endpoints(self) -> "ChainTable":

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keeper.chain.errors import TagUnknown
 from keeper.chain.transactions import Receipt
 from keeper.execution.errors import ChainBehindError, DroppedLandedError
 from keeper.execution.ledger import Ledger
@@ -128,11 +129,21 @@ class Ending:
         return reason
 
     def finalize(self, stored: StoredIntent, head: BlockRef) -> Pursued:
-        """End a confirmed transaction whose receipt lies deep enough."""
+        """End a confirmed transaction whose block is final, and still on the chain."""
         assert stored.block_number is not None
+        assert stored.block_hash is not None
+        try:
+            final = self._node.final_number(head, self._final_after_blocks)
+        except TagUnknown as unknown:
+            return pursued(stored, Reaction.WAITING, str(unknown))
         depth = head.number - stored.block_number
-        if depth < self._final_after_blocks:
-            text = f"{depth} of {self._final_after_blocks} blocks deep"
+        if stored.block_number > final:
+            text = f"{depth} blocks deep, final from block {final} down"
+            return pursued(stored, Reaction.WAITING, text)
+        if not self._node.canonical(stored.block_number, stored.block_hash):
+            text = (
+                f"the node shows a receipt of block {stored.block_number}, and another block of that number"
+            )
             return pursued(stored, Reaction.WAITING, text)
         self._ledger.move(stored.intent.id, TxState.FINALIZED, stored.reason)
         return pursued(stored, Reaction.FINALIZED, f"{depth} blocks deep")
@@ -170,11 +181,17 @@ class Ending:
         counted = self._node.nonce(self._address, "latest")
         if counted < known:
             raise ChainBehindError(*lane, counted=counted, known=known)
-        since = head.number - self._final_after_blocks
-        for stored in self._ledger.intents.dropped_since(lane, since):
+        for stored in self._ledger.intents.dropped_since(lane, self._undoable_since(head)):
             landed = self.landed(stored)
             if landed is not None and not landed[0].cancels:
                 raise DroppedLandedError(stored.intent.id, landed[0].tx_hash)
+
+    def _undoable_since(self, head: BlockRef) -> int:
+        """Return the number of the last block that no reorg takes."""
+        try:
+            return self._node.final_number(head, self._final_after_blocks)
+        except TagUnknown:
+            return head.number - self._final_after_blocks
 
     def _why_reverted(self, intent: TxIntent, receipt: Receipt) -> str:
         try:

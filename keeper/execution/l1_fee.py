@@ -6,11 +6,12 @@
 | Arbitrum | as gas, which `eth_estimateGas` contains already | nothing on top; `NodeInterface` names it |
 
 Neither is bounded by the fee cap of the transaction: it is known before it is signed, and may differ in the
-block that takes it. A fee that cannot be read is an error, never zero.
+block that takes it. A fee that cannot be read is an error, never zero. Where several endpoints must agree,
+the highest answer counts: one that is told too low would be paid all the same.
 Source: Optimism specifications, "L1 cost fees" (Ecotone, Fjord); Arbitrum documentation, "NodeInterface".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -18,7 +19,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
-from keeper.chain.errors import AbiMismatch
+from keeper.chain.errors import AbiMismatch, AnswersDiffer
 from keeper.execution.signer.transaction import unsigned
 from keeper.model.reads import Address
 from keeper.model.units import NO_WEI, Wei
@@ -28,6 +29,9 @@ GAS_PRICE_ORACLE: Final = Address("0x420000000000000000000000000000000000000F")
 
 NODE_INTERFACE: Final = Address("0x00000000000000000000000000000000000000C8")
 """Answered by Arbitrum's nodes themselves; there is no code at it."""
+
+_MOST_APART: Final = 2
+"""Between two endpoints' answers: layer 1 moves the prices of gas and blobs by an eighth a block."""
 
 _GET_L1_FEE: Final = "getL1Fee(bytes)"
 _L1_COMPONENT: Final = "gasEstimateL1Component(address,bool,bytes)"
@@ -50,8 +54,10 @@ NO_L1_FEE: Final = L1Fee(on_top=NO_WEI)
 class Viewed(Protocol):
     """What is needed of a chain. `keeper.chain.client.ChainClient` is one."""
 
-    def view(self, to: Address, data: str) -> bytes:
-        """Return what a call answers at the head. Raises node trouble."""
+    name: str
+
+    def views(self, to: Address, data: str) -> list[tuple[str, bytes]]:
+        """Return what a call answers at the head, by host, of as many as must agree. Raises node trouble."""
         ...
 
 
@@ -61,7 +67,8 @@ class L1Fees(Protocol):
     def of(self, tx: Mapping[str, Any]) -> L1Fee:
         """Return it for a complete, unsigned transaction at the head.
 
-        Raises `NodeUnreachable`, `NodeRefused` (a revert, for example) and `AbiMismatch`.
+        Raises `NodeUnreachable` (also where endpoints differ too much), `NodeRefused` (a revert, for example)
+        and `AbiMismatch`.
         """
         ...
 
@@ -82,9 +89,14 @@ class OpStackFees:
 
     def of(self, tx: Mapping[str, Any]) -> L1Fee:
         """Ask for the unsigned bytes; the oracle itself adds what a signature takes."""
-        answer = self._chain.view(GAS_PRICE_ORACLE, _call(_GET_L1_FEE, unsigned(tx)))
-        (fee,) = _answered(_GET_L1_FEE, ("uint256",), answer)
-        return L1Fee(on_top=Wei(fee))
+        return L1Fee(
+            on_top=Wei(
+                _dearest(
+                    self._chain, "the L1 fee", GAS_PRICE_ORACLE, _call(_GET_L1_FEE, unsigned(tx)),
+                    lambda answer: int(_answered(_GET_L1_FEE, ("uint256",), answer)[0]),
+                )
+            )
+        )  # fmt: skip
 
 
 class ArbitrumFees:
@@ -96,9 +108,20 @@ class ArbitrumFees:
     def of(self, tx: Mapping[str, Any]) -> L1Fee:
         """Ask the node for the part of the gas that pays for the data."""
         data = bytes.fromhex(str(tx["data"]).removeprefix("0x"))
-        answer = self._chain.view(NODE_INTERFACE, _call(_L1_COMPONENT, tx["to"], False, data))
-        gas, _base_fee, _l1_base_fee = _answered(_L1_COMPONENT, ("uint64", "uint256", "uint256"), answer)
+        gas = _dearest(
+            self._chain, "L1 gas", NODE_INTERFACE, _call(_L1_COMPONENT, tx["to"], False, data),
+            lambda answer: int(_answered(_L1_COMPONENT, ("uint64", "uint256", "uint256"), answer)[0]),
+        )  # fmt: skip
         return L1Fee(on_top=NO_WEI, within_gas=gas)
+
+
+def _dearest(chain: Viewed, what: str, to: Address, data: str, read: Callable[[bytes], int]) -> int:
+    """Return the highest number that an endpoint answers. Raises `AnswersDiffer` where they are far apart."""
+    numbers = [(host, read(answer)) for host, answer in chain.views(to, data)]
+    highest = max(number for _, number in numbers)
+    if highest > _MOST_APART * min(number for _, number in numbers):
+        raise AnswersDiffer(chain.name, what, [(host, str(number)) for host, number in numbers])
+    return highest
 
 
 def _call(signature: str, *args: object) -> str:

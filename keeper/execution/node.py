@@ -30,6 +30,14 @@ class Node(Protocol):
         """Return a block by number; None above the head."""
         ...
 
+    def final_number(self, head: BlockRef, after_blocks: int) -> int:
+        """Return the number up to which blocks are final: so many below the head, or as the chain says."""
+        ...
+
+    def canonical(self, number: int, block_hash: str) -> bool:
+        """Whether a block is on the chain."""
+        ...
+
     def run(self, reads: Reads[T], at: BlockRef) -> T:
         """Drive an adapter's reads at a block."""
         ...

@@ -3,13 +3,15 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Final
 
 import structlog
 
 from keeper.chain.client import ChainClient
 from keeper.chain.errors import NodeUnreachable
 from keeper.chain.heads import HeadWatch, watching
+from keeper.chain.pricing import BaseFees, FeeRules
+from keeper.chain.settings import ClientSettings, Finality, PinAt
 from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable
 from keeper.model.errors import DataError, TransientError
@@ -22,6 +24,14 @@ from keeper.protocols.registry import ADAPTERS
 from keeper.service.check import bytecode, failures
 from keeper.service.errors import NoCodeError, UnknownBlockError
 from keeper.snapshot.observe import Observer
+
+GWEI: Final = 10**9
+_BASE_FEES: Final = {
+    "none": BaseFees.EIP1559,
+    "op-stack": BaseFees.OP_STACK,
+    "arbitrum": BaseFees.ARBITRUM,
+}
+"""By what layer 1 charges for, which says what kind of chain it is."""
 
 log = structlog.get_logger()
 
@@ -65,12 +75,33 @@ def clients(
         yield made
 
 
-def _client_fields(name: str, table: ChainTable) -> dict[str, Any]:
+def finality_of(table: ChainTable) -> Finality:
+    """Return by what blocks of a chain are final: a layer 2 says so itself, unless the file does."""
+    if table.finality != "auto":
+        return Finality(table.finality)
+    return Finality.CONFIRMATIONS if table.l1_fee == "none" else Finality.FINALIZED
+
+
+def fee_rules_of(table: ChainTable) -> FeeRules:
+    """Return how the fees of a chain are estimated."""
+    return FeeRules(
+        base_fees=_BASE_FEES[table.l1_fee],
+        blocks=table.fee_blocks,
+        percentile=table.fee_percentile,
+        min_tip=Wei(int(table.min_tip_gwei * GWEI)),
+        max_tip=Wei(int(table.max_tip_gwei * GWEI)),
+    )
+
+
+def _client_fields(name: str, table: ChainTable) -> ClientSettings:
     return {
         "name": name,
         "chain_id": table.chain_id,
         "endpoints": table.endpoints,
+        "pin_at": PinAt(table.pin_at),
         "confirmations": table.confirmations,
+        "finality": finality_of(table),
+        "finality_fallback": table.finality_fallback,
         "call_gas": table.call_gas,
         "log_blocks": table.log_blocks,
         "timeout_s": table.timeout_s,
@@ -81,6 +112,7 @@ def _client_fields(name: str, table: ChainTable) -> dict[str, Any]:
         "private_endpoint": table.private_endpoint,
         "private_blocks": table.private_blocks,
         "private_only": table.private_only,
+        "fees": fee_rules_of(table),
     }
 
 

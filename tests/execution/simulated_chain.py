@@ -216,6 +216,13 @@ class SimulatedChain:
         self._answer()
         return self.blocks[number].ref if 0 <= number < len(self.blocks) else None
 
+    def final_number(self, head: BlockRef, after_blocks: int) -> int:
+        return head.number - after_blocks
+
+    def canonical(self, number: int, block_hash: str) -> bool:
+        found = self.block(number)
+        return found is not None and found.hash == block_hash
+
     def run(self, reads: Reads[T], at: BlockRef) -> T:
         self._answer()
         try:

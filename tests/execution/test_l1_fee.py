@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from eth_abi.abi import decode, encode
 
-from keeper.chain.errors import AbiMismatch, NodeRefused
+from keeper.chain.errors import AbiMismatch, AnswersDiffer, NodeRefused
 from keeper.execution.errors import BudgetError
 from keeper.execution.l1_fee import (
     GAS_PRICE_ORACLE,
@@ -48,15 +48,17 @@ INTERFACE_CODE: Final = "0x" + "5f545f52" + "600154602052" + "600254604052" + "6
 
 
 class Answering:
-    """A chain that gives one answer, and remembers what it was asked."""
+    """A chain whose endpoints give these answers, and which remembers what it was asked."""
 
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
+    name = "answering"
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = answers
         self.asked: list[tuple[Address, bytes]] = []
 
-    def view(self, to: Address, data: str) -> bytes:
+    def views(self, to: Address, data: str) -> list[tuple[str, bytes]]:
         self.asked.append((to, bytes.fromhex(data[2:])))
-        return self.answer
+        return [(f"http://node-{i}", answer) for i, answer in enumerate(self.answers)]
 
 
 def test_the_op_stack_oracle_is_asked_for_the_unsigned_bytes() -> None:
@@ -67,6 +69,23 @@ def test_the_op_stack_oracle_is_asked_for_the_unsigned_bytes() -> None:
     assert to == GAS_PRICE_ORACLE
     assert data[:4].hex() == "49948e0e"  # getL1Fee(bytes), as the contract's verified source lists it
     assert decode(["bytes"], data[4:]) == (unsigned(TX),)
+
+
+def told(*fees: int) -> Answering:
+    return Answering(*(encode(["uint256"], [fee]) for fee in fees))
+
+
+def test_of_several_endpoints_the_dearest_counts() -> None:
+    assert OpStackFees(told(100, 120)).of(TX).on_top == 120
+    assert OpStackFees(told(120, 100, 110)).of(TX).on_top == 120
+    assert OpStackFees(told(0, 0)).of(TX).on_top == 0
+
+
+@pytest.mark.parametrize("fees", [(100, 201), (201, 100), (0, 1), (5, 100, 100)])
+def test_endpoints_far_apart_about_the_fee_decide_nothing(fees: tuple[int, ...]) -> None:
+    with pytest.raises(AnswersDiffer, match="disagree about the L1 fee: http://node-0 says") as caught:
+        OpStackFees(told(*fees)).of(TX)
+    assert [int(said) for _, said in caught.value.said] == list(fees)
 
 
 def test_arbitrum_counts_nothing_on_top() -> None:

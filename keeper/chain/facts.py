@@ -1,0 +1,158 @@
+"""What one pool of endpoints says about blocks, accounts, prices and transactions, as typed values.
+
+Whether it is believed is decided elsewhere: `client` asks several pools where a quorum is configured.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from keeper.chain.errors import AbiMismatch, NodeRefused, NodeUnreachable, TagUnknown
+from keeper.chain.pool import NodePool
+from keeper.chain.pricing import FeeRules, next_base_fee, tip_of
+from keeper.chain.refusals import tag_unknown, tag_without_block
+from keeper.chain.transactions import Fees, Receipt, price_of, receipt_of
+from keeper.model.reads import Address
+from keeper.model.snapshot import BlockRef
+from keeper.model.units import Wei
+
+_PRICED_BLOCKS: Final = 5
+_UNREADABLE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading a malformed JSON answer raises."""
+
+
+class Facts:
+    """Asks one pool. Every method raises `NodeUnreachable`, `NodeRefused`, `AbiMismatch`."""
+
+    def __init__(self, pool: NodePool, chain_id: int, rules: FeeRules) -> None:
+        self._pool = pool
+        self._chain_id = chain_id
+        self._rules = rules
+
+    # Blocks
+
+    def block(self, tag: str) -> BlockRef | None:
+        """Return a block by tag or by hexadecimal number, None where the chain does not reach so far."""
+        raw = self._pool.request("eth_getBlockByNumber", [tag, False])
+        return None if raw is None else self._ref(raw)
+
+    def latest(self) -> BlockRef:
+        """Return the head."""
+        block = self.block("latest")
+        if block is None:
+            raise NodeUnreachable(self._pool.current or "nobody", ("has no block",))
+        return block
+
+    def tagged(self, tag: str) -> BlockRef | None:
+        """Return the block that `safe` or `finalized` names, None while there is none yet.
+
+        An endpoint that does not know the tag is passed over where another one does, else `TagUnknown`.
+        """
+        try:
+            raw = self._pool.request("eth_getBlockByNumber", [tag, False], elsewhere=tag_unknown)
+        except NodeRefused as refusal:
+            if tag_without_block(refusal):
+                return None
+            if tag_unknown(refusal):
+                raise TagUnknown(refusal, tag) from None
+            raise
+        return None if raw is None else self._ref(raw)
+
+    def _ref(self, raw: Mapping[str, Any]) -> BlockRef:
+        try:
+            return BlockRef(
+                chain_id=self._chain_id,
+                number=int(raw["number"], 16),
+                hash=str(raw["hash"]),
+                parent_hash=str(raw["parentHash"]),
+                timestamp_s=int(raw["timestamp"], 16),
+            )
+        except _UNREADABLE:
+            raise self._unreadable("eth_getBlockByNumber") from None
+
+    # Accounts
+
+    def native(self, address: Address) -> Wei:
+        """Return what an address holds of the native coin at the head."""
+        return Wei(self._number("eth_getBalance", [address, "latest"]))
+
+    def code(self, address: Address) -> bytes:
+        """Return the code at an address at the head, empty where there is none."""
+        return self._bytes("eth_getCode", [address, "latest"])
+
+    def view(self, to: Address, data: str) -> bytes:
+        """Return what a call answers at the head."""
+        return self._bytes("eth_call", [{"to": to, "data": data}, "latest"])
+
+    def nonce(self, address: Address, tag: str) -> int:
+        """Return the next nonce of an address."""
+        return self._number("eth_getTransactionCount", [address, tag])
+
+    # Prices
+
+    def fees(self) -> Fees:
+        """Return what gas will cost in the next block.
+
+        The tip is `pricing.tip_of` the latest blocks; while they were empty, or the node keeps no such
+        history, what the node itself suggests. A chain without base fees has one price, the node's own.
+        """
+        header = self._pool.request("eth_getBlockByNumber", ["latest", False])
+        try:
+            base = next_base_fee(header, self._rules.base_fees)
+        except _UNREADABLE:
+            raise self._unreadable("eth_getBlockByNumber") from None
+        if base is None:
+            price = self._number("eth_gasPrice", [])
+            return Fees(base_fee_wei=0, priority_fee_wei=price, legacy_gas_price_wei=price)
+        tip = self._rules.bounded(self._tip(int(header["baseFeePerGas"], 16)))
+        return Fees(base_fee_wei=base, priority_fee_wei=tip, legacy_gas_price_wei=None)
+
+    def price(self, at: BlockRef) -> Wei:
+        """Return what a unit of gas cost around a block; see `ChainClient.gas_price`."""
+        try:
+            return price_of(self._pool.request("eth_feeHistory", [hex(_PRICED_BLOCKS), hex(at.number), [50]]))
+        except (NodeRefused, *_UNREADABLE):
+            return Wei(self._number("eth_gasPrice", []))
+
+    def _tip(self, base_fee: int) -> int:
+        asked = [hex(self._rules.blocks), "latest", [self._rules.percentile]]
+        try:
+            tip = tip_of(self._pool.request("eth_feeHistory", asked))
+        except (NodeRefused, *_UNREADABLE):
+            tip = None
+        if tip is not None:
+            return tip
+        try:
+            return self._number("eth_maxPriorityFeePerGas", [])
+        except NodeRefused:
+            return max(0, self._number("eth_gasPrice", []) - base_fee)
+
+    # Transactions
+
+    def receipt(self, tx_hash: str) -> Receipt | None:
+        """Return the receipt of a mined transaction, else None."""
+        raw = self._pool.request("eth_getTransactionReceipt", [tx_hash])
+        try:
+            return None if raw is None or raw.get("blockNumber") is None else receipt_of(raw)
+        except _UNREADABLE:
+            raise self._unreadable("eth_getTransactionReceipt") from None
+
+    def knows(self, tx_hash: str) -> bool:
+        """Whether the node has the transaction, mined or waiting."""
+        return self._pool.request("eth_getTransactionByHash", [tx_hash]) is not None
+
+    def _number(self, method: str, params: list[Any]) -> int:
+        raw = self._pool.request(method, params)
+        try:
+            return int(raw, 16)
+        except _UNREADABLE:
+            raise self._unreadable(method) from None
+
+    def _bytes(self, method: str, params: list[Any]) -> bytes:
+        raw = self._pool.request(method, params)
+        try:
+            return bytes.fromhex(raw[2:])
+        except _UNREADABLE:
+            raise self._unreadable(method) from None
+
+    def _unreadable(self, method: str) -> AbiMismatch:
+        return AbiMismatch(method, f"{self._pool.current} gave a malformed answer")
