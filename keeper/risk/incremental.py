@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from keeper.model.errors import UnfitValueError
 from keeper.risk.book import Book
 from keeper.risk.inputs import Floats, finite
+from keeper.risk.kernels.ranges import alone
 from keeper.risk.kernels.twins import Ints
 from keeper.risk.scan import scan_book
 
@@ -42,8 +43,8 @@ class LiveScan:
         self._kernels: Final = scanning
         self._book: Final = book
         self._pnl_usd: Final = np.array(unit_pnl_usd, dtype=np.float64, order="C")
-        self._reach: Final = scanning.largest(self._pnl_usd, 1)
-        self._slabs: Final = tuple(scanning.slabs(self._pnl_usd, 1))
+        self._reach: Final = np.zeros(len(self._pnl_usd))
+        self._slabs: Final = tuple(scanning.slabs(self._pnl_usd, self._reach, alone))
         self._minimum_usd: Final = risk.minimum_usd.copy()
         self._worst: Final = risk.standalone_worst.copy()
         self._replaced: Final[dict[int, Positions]] = {}
@@ -115,9 +116,9 @@ class LiveScan:
         if not 0 <= instrument < len(self._pnl_usd):
             raise UnfitValueError("instrument", f"{instrument} is not in 0..{len(self._pnl_usd) - 1}")
         self._pnl_usd[instrument] = finite("pnl_usd", pnl_usd, shape=self._pnl_usd.shape[1:])
-        self._reach[instrument] = np.abs(self._pnl_usd[instrument]).max()
+        self._reach[instrument] = 0.0
         for slab in self._slabs:
-            self._kernels.copy_rows(self._pnl_usd, slab, instrument, instrument + 1)
+            self._kernels.copy_rows(self._pnl_usd, self._reach, slab, instrument, instrument + 1)
         begin, end = self._first_holder[instrument : instrument + 2]
         touched = np.unique(self._holders[begin:end])
         if self._replaced:
@@ -132,7 +133,7 @@ class LiveScan:
             self._slabs,
             self._minimum_usd,
             self._worst,
-            1,
+            alone,
         )
         replaced = [a for a, (held, _) in self._replaced.items() if (held == instrument).any()]
         for account in replaced:

@@ -16,7 +16,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from keeper.risk.inputs import Floats
-from keeper.risk.kernels.ranges import in_ranges
+from keeper.risk.kernels.ranges import sharing
 from keeper.risk.kernels.signatures import BOOK, F64, REAL_TABLE, compiled
 from keeper.risk.kernels.twins import Ints
 from keeper.risk.kernels.vector import TILE, row_profit64
@@ -64,7 +64,8 @@ def scenario_tail(
     def work(first: int, last: int) -> None:
         _tail(indptr, indices, sizes, profit, first, last, whole, total, boundary)
 
-    in_ranges(work, np.diff(indptr), threads)
+    with sharing(threads) as share:
+        share(work, np.diff(indptr))
     return total, boundary
 
 

@@ -224,3 +224,53 @@ TILE: Final = 64
 
 row_profit32 = _row_profit(ir.FloatType(), types.float32, TILE // 16, 16, fused=True)
 row_profit64 = _row_profit(ir.DoubleType(), types.float64, TILE // 8, 8, fused=False)
+
+
+def _sole_at_most() -> Any:
+    """Return an intrinsic that tells which of the first `filled` float32 at an address is low enough alone.
+
+    `sole_at_most(lanes, limit, filled)` returns the index of the only one that is at most `limit`; -1 for
+    several. It reads all TILE of them as one vector, whose comparisons are the bits of an integer.
+    """
+
+    def lower(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        int32, bits = ir.IntType(32), ir.IntType(TILE)
+        vector = ir.VectorType(ir.FloatType(), TILE)
+        undefined = ir.Constant(vector, ir.Undefined)
+        values = builder.load(builder.inttoptr(args[0], vector.as_pointer()))
+        values.align = 4
+        first = builder.insert_element(undefined, args[1], int32(0))
+        limit = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(int32, TILE), [0] * TILE))
+        near = builder.bitcast(builder.fcmp_ordered("<=", values, limit), bits)
+        near = builder.and_(near, builder.lshr(bits(-1), builder.sub(bits(TILE), args[2])))
+        others = builder.and_(near, builder.sub(near, bits(1)))
+        place = builder.cttz(near, ir.IntType(1)(0))
+        return builder.select(builder.icmp_unsigned("==", others, bits(0)), place, bits(-1))
+
+    @intrinsic
+    def sole(_context: Any, _lanes: Any, _limit: Any, _filled: Any) -> Any:
+        return types.int64(types.intp, types.float32, types.int64), lower
+
+    return sole
+
+
+def _prefetch() -> Any:
+    """Return an intrinsic that asks for the cache line at an address, and does not wait for it."""
+
+    def lower(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        int32, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, int32, int32, int32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+        to_read, to_keep, data = int32(0), int32(3), int32(1)
+        builder.call(function, [builder.inttoptr(args[0], pointer), to_read, to_keep, data])
+        return context.get_dummy_value()
+
+    @intrinsic
+    def ask(_context: Any, _address: Any) -> Any:
+        return types.void(types.intp), lower
+
+    return ask
+
+
+sole_at_most = _sole_at_most()
+prefetch = _prefetch()
