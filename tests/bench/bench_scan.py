@@ -55,8 +55,8 @@ def records() -> Iterator[Record]:
 def threads(scan: Callable[[int], object]) -> Iterator[Record]:
     """Yield what a second thread brings, and how much more CPU time both take together.
 
-    Where the first ratio is low and the second near 1, another program had the second core; where both are low,
-    the threads stood in each other's way.
+    Where the first ratio is low and the second near 1, another program had the second core; where both are
+    low, the threads stood in each other's way.
     """
     runners: dict[str, Work] = {"one": lambda: scan(1), "two": lambda: scan(2)}
     for name, unit, clock in (

@@ -43,8 +43,8 @@ def race(
     """Return the seconds of each runner over interleaved rounds, after one that does not count.
 
     The default clock counts CPU time of this thread, so that a busy machine disturbs little; give
-    `time.perf_counter` for work on several threads. `pick` makes one number of the rounds: where a busy machine
-    does disturb, `min` is what the work takes when it is left alone.
+    `time.perf_counter` for work on several threads. `pick` makes one number of the rounds: where a busy
+    machine does disturb, `min` is what the work takes when it is left alone.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for round_ in range(rounds + 1):
