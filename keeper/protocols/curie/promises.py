@@ -140,7 +140,8 @@ def liquidate(contracts: Contracts, action: Liquidate, sender: Address) -> Promi
         terms=(term(contracts.clearing("getAccountValue", sender)),),
         unit="USD",
         decimals=PLACES,
-        least=int(action.reward_usd),
+        # The account value is rounded down to the vault's places.
+        least=max(0, int(action.reward_usd) - int(10 ** (PLACES - token.decimals))),
         most=None,
         priced=True,
     )
