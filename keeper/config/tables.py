@@ -413,6 +413,8 @@ class LimitTable(Table):
     emergency_kinds: tuple[EmergencyKind, ...] = ("move_collateral", "liquidate")
     emergency_max_fee_gwei: Positive = 2000.0
     emergency_max_gas_wei_per_day: Annotated[int, Field(ge=0)] = 500_000_000_000_000_000
+    promise_tolerance_bps: Annotated[int, Field(ge=0, lt=10_000)] = 500
+    require_promise: bool = True
 
     @model_validator(mode="after")
     def _emergency_above(self) -> "LimitTable":

@@ -89,6 +89,8 @@ def limits_of(settings: Settings) -> Limits:
         emergency_kinds=frozenset(table.emergency_kinds),
         emergency_max_fee_per_gas=Wei(int(table.emergency_max_fee_gwei * GWEI)),
         emergency_max_gas_wei_per_day=Wei(table.emergency_max_gas_wei_per_day),
+        promise_tolerance_bps=table.promise_tolerance_bps,
+        require_promise=table.require_promise,
     )
 
 
