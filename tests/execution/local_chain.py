@@ -1,6 +1,6 @@
 """Execution on a node of our own: the bell's contract, one signer, and what a test changes between cycles."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from keeper.model.plan import Plan, TxAction
 from keeper.model.reads import Address
 from keeper.store.store import Store
 from tests.execution.bell import BELL, RUNTIME, Bell, bell_venue, seen
+from tests.execution.rig import never
 
 CHAIN_ID: Final = 31_337
 KEY: Final = "0x" + "6c" * 32
@@ -36,6 +37,9 @@ class LocalChain:
     client: ChainClient
     folder: Path
     cycles: int = 0
+    final_after: int = 2
+    pace: Pace = PACE
+    crash_at: Callable[[str], None] = never
 
     @property
     def signer(self) -> Address:
@@ -45,6 +49,10 @@ class LocalChain:
         """Of the block at the head, from now on."""
         self.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(wei))
         self.node.rpc("evm_mine")
+
+    def mine(self, blocks: int) -> None:
+        for _ in range(blocks):
+            self.node.rpc("evm_mine")
 
     def set_slot(self, at: Address, slot: int, value: int) -> None:
         self.node.rpc("anvil_setStorageAt", at, f"0x{slot:064x}", f"0x{value:064x}")
@@ -61,7 +69,7 @@ class LocalChain:
         """One run of a keeper: start, one cycle with these actions, stop."""
         self.cycles += 1
         with (
-            Store.open(self.folder / "keeper.sqlite", "live") as store,
+            Store.open(self.folder / "keeper.sqlite", "live", crash_at=self.crash_at) as store,
             Journal.open(self.folder / "journal.jsonl") as journal,
         ):
             executor = Executor(
@@ -73,9 +81,9 @@ class LocalChain:
                 signer=KeystoreSigner(Account.from_key(KEY)),
                 limits=limits,
                 live=True,
-                final_after_blocks={CHAIN_ID: 2},
+                final_after_blocks={CHAIN_ID: self.final_after},
                 l1_fees=l1_fees,
-                pace=PACE,
+                pace=self.pace,
             )
             executor.reconcile()
             snapshot = seen([self.client.pin()])
