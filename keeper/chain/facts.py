@@ -132,7 +132,7 @@ class Facts:
         """Return the receipt of a mined transaction, else None."""
         raw = self._pool.request("eth_getTransactionReceipt", [tx_hash])
         try:
-            return None if raw is None or raw.get("blockNumber") is None else receipt_of(raw)
+            return None if raw is None or raw["blockNumber"] is None else receipt_of(raw)
         except _UNREADABLE:
             raise self._unreadable("eth_getTransactionReceipt") from None
 

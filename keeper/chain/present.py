@@ -97,7 +97,7 @@ class Present:
                             raise
                     else:
                         return -1 if tagged is None else tagged.number
-                latest = head if facts is self._facts else facts.latest()
+                latest = head if self._quorum is None else facts.latest()
                 return min(head.number, latest.number) - after_blocks
 
             self._final = (head, after_blocks, self._agreed("the final block", final, lowest))
