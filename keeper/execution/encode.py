@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from keeper.chain import abi
 from keeper.chain.transactions import Tx
+from keeper.execution.moved_value import Movement
 from keeper.execution.node import Node
 from keeper.model.intent import TxIntent, intent_id
 from keeper.model.plan import Liquidate, TxAction
 from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef, Snapshot
-from keeper.model.units import ONE, Wei
+from keeper.model.units import ONE, ZERO, Wei
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter
 from keeper.store.rows import StoredIntent
@@ -37,8 +38,14 @@ def intents(
     cycle_id: str,
     sender: Address,
     valid_until_block: int,
+    urgent: bool,
+    moves: Movement,
 ) -> tuple[StoredIntent, ...]:
-    """Return one intent for each call; gas and budget follow from its simulation."""
+    """Return one intent for each call; gas and budget follow from its simulation.
+
+    What the action moves counts with its last call: those before it only make it possible.
+    """
+    last = len(txs) - 1
     return tuple(
         StoredIntent(
             intent=TxIntent(
@@ -65,6 +72,10 @@ def intents(
             sequence=sequence,
             kind=action.kind.value,
             subject=action.subject,
+            urgent=urgent,
+            moved_usd=moves.usd if sequence == last else ZERO,
+            asset=moves.asset if sequence == last else "",
+            outgoing=moves.outgoing if sequence == last else ZERO,
         )
         for sequence, tx in enumerate(txs)
     )

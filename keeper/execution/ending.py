@@ -10,10 +10,10 @@ from keeper.execution.errors import ChainBehindError, DroppedLandedError
 from keeper.execution.ledger import Ledger
 from keeper.execution.limits import Pace
 from keeper.execution.node import NODE_TROUBLE, Node
-from keeper.model.intent import TxIntent, TxState
+from keeper.model.intent import OPEN, TxIntent, TxState
 from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef
-from keeper.store.rows import Attempt, StoredIntent
+from keeper.store.rows import Attempt, Move, StoredIntent
 
 
 class Reaction(StrEnum):
@@ -78,6 +78,17 @@ class Ending:
         self._final_after_blocks = final_after_blocks
         self._pace = pace
         self._sleep = sleep
+        self._aside: list[str] = []
+
+    def note_aside(self, intent_id: str) -> None:
+        """Remember an intent that ended while another was looked at."""
+        self._aside.append(intent_id)
+
+    def take_aside(self) -> tuple[str, ...]:
+        """Return those, and forget them."""
+        taken = tuple(dict.fromkeys(self._aside))
+        self._aside.clear()
+        return taken
 
     def landed(self, stored: StoredIntent) -> tuple[Attempt, Receipt] | None:
         """Return the version that was mined, looking at the newest first; None while none is."""
@@ -98,18 +109,29 @@ class Ending:
             reason = f"not mined by block {intent.valid_until_block}: cancelled at nonce {attempt.nonce}"
         elif not succeeded:
             reason = self._why_reverted(intent, receipt)
-        self._ledger.move(
-            intent.id,
-            TxState.DROPPED if cancelled else TxState.CONFIRMED,
-            reason,
-            tx_hash=attempt.tx_hash,
-            block_number=receipt.block_number,
-            block_hash=receipt.block_hash,
-            block_time_s=None if block is None else block.timestamp_s,
-            success=None if cancelled else succeeded,
-            gas_used=receipt.gas_used,
-            fee=receipt.gas_used * receipt.effective_gas_price + receipt.l1_fee,
+        changes = {
+            "tx_hash": attempt.tx_hash,
+            "block_number": receipt.block_number,
+            "block_hash": receipt.block_hash,
+            "block_time_s": None if block is None else block.timestamp_s,
+            "success": None if cancelled else succeeded,
+            "gas_used": receipt.gas_used,
+            "fee": receipt.gas_used * receipt.effective_gas_price + receipt.l1_fee,
+            "displaced_by": None,
+        }
+        own = Move(
+            intent_id=intent.id,
+            to=TxState.DROPPED if cancelled else TxState.CONFIRMED,
+            reason=reason,
+            changes=tuple(changes.items()),
         )
+        rival = self._rival(stored)
+        if rival is None:
+            self._ledger.move_together([own])
+        else:
+            # Its place in the index of nonces is given up before the other takes it.
+            self._ledger.move_together([_lost_to(rival, stored, receipt.block_number, cancelled), own])
+            self.note_aside(rival.intent.id)
         return pursued(stored, Reaction.CANCELLED if cancelled else Reaction.ADOPTED, reason)
 
     def reopen(self, stored: StoredIntent) -> str:
@@ -156,9 +178,14 @@ class Ending:
     def lost_nonce(self, stored: StoredIntent) -> Pursued:
         """Our nonce is used: by a version of ours whose receipt comes late, or by another transaction."""
         waited_s, pause_s = 0.0, self._pace.poll_s
+        rival = self._rival(stored)
         while True:
             if (landed := self.landed(stored)) is not None:
                 return self.settle(stored, *landed)
+            if rival is not None and (landed := self.landed(rival)) is not None:
+                self.settle(rival, *landed)
+                self.note_aside(rival.intent.id)
+                return pursued(stored, Reaction.DROPPED, f"{rival.kind} of {rival.subject} used its nonce")
             if waited_s >= self._pace.foreign_wait_s:
                 break
             self._sleep(pause_s)
@@ -166,9 +193,22 @@ class Ending:
         if not self.nonce_used(stored):
             return pursued(stored, Reaction.WAITING, "the node contradicts itself about the nonce")
         reason = f"nonce {stored.nonce} was used by another transaction of {stored.intent.sender}"
-        head = self._node.head()
-        self._ledger.move(stored.intent.id, TxState.DROPPED, reason, block_number=head.number)
+        block = (("block_number", self._node.head().number),)
+        both = [stored] if rival is None else [stored, rival]
+        self._ledger.move_together(
+            [Move(intent_id=s.intent.id, to=TxState.DROPPED, reason=reason, changes=block) for s in both]
+        )
+        if rival is not None:
+            self.note_aside(rival.intent.id)
         return pursued(stored, Reaction.DROPPED, reason)
+
+    def _rival(self, stored: StoredIntent) -> StoredIntent | None:
+        """Return the intent with the same nonce that may land in place of this one."""
+        identity = stored.displaced_by or stored.displaces
+        rival = None if identity is None else self._ledger.intents.get(identity)
+        if rival is None or rival.state not in OPEN:
+            return None
+        return rival if stored.intent.id in (rival.displaced_by, rival.displaces) else None
 
     def require_sane(self, head: BlockRef) -> None:
         """Check that the chain has what we know as final, and lacks what we gave up.
@@ -206,3 +246,18 @@ class Ending:
         except NODE_TROUBLE:
             why = ""
         return why or "reverted without a reason that can be found"
+
+
+def _lost_to(rival: StoredIntent, winner: StoredIntent, block_number: int, cancelled: bool) -> Move:
+    """Return the end of an intent whose nonce another one of ours has used."""
+    other = f"{winner.kind} of {winner.subject} at nonce {winner.nonce}"
+    if winner.displaces == rival.intent.id:
+        reason = f"displaced by {other}{', which was cancelled in the end' if cancelled else ''}"
+    else:
+        reason = f"{other} landed before it could be displaced"
+    return Move(
+        intent_id=rival.intent.id,
+        to=TxState.DROPPED,
+        reason=reason,
+        changes=(("block_number", block_number),),
+    )

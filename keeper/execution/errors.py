@@ -14,6 +14,11 @@
   * NotAllowedError     not on the allow-list
   * LimitError          above a limit
   * BudgetError         gas costs more than the action is worth
+  * MovedValueError     more value would be moved than a cap allows
+  * UnvaluedError       what it moves has no trusted price
+  * TokensShortError    the sender's wallet has less than it is to pay
+  * WalletUnreadError   the sender's wallet was not read
+  * LaneTakenError      a transaction is on its way that it may not, or cannot, take the nonce over from
   * UnknownVenueError   the plan names a venue that is not configured
   * UnpinnedChainError  the plan's snapshot has no block of the chain
   * PromiseRestError    its subject did not do what was promised, a moment ago
@@ -23,7 +28,7 @@ from pathlib import Path
 
 from keeper.model.errors import ConfigError, DataError, TripwireError
 from keeper.model.reads import Address
-from keeper.model.units import NO_WEI, Wei
+from keeper.model.units import NO_WEI, Wad, Wei, to_float
 
 
 class HaltedError(TripwireError):
@@ -179,6 +184,93 @@ class BudgetError(DataError):
         self.wanted = wanted
         self.l1_fee = l1_fee
         self.budget = budget
+
+
+class MovedValueError(DataError):
+    """More value would be moved than a cap of the configuration allows."""
+
+    limit: str
+    """Its key under [limits]."""
+
+    wanted: Wad
+    """USD that the action moves, all its steps together."""
+
+    used: Wad
+    """USD of the cap that others use."""
+
+    allowed: Wad
+
+    def __init__(self, limit: str, *, wanted: Wad, used: Wad, allowed: Wad, urgent: bool) -> None:
+        work = "urgent work" if urgent else "work that is not urgent"
+        others = f", {to_float(used):,.2f} are used" if used else ""
+        super().__init__(
+            f"limits.{limit} allows {work} {to_float(allowed):,.2f} USD{others}: this moves "
+            f"{to_float(wanted):,.2f}"
+        )
+        self.limit = limit
+        self.wanted = wanted
+        self.used = used
+        self.allowed = allowed
+
+
+class UnvaluedError(DataError):
+    """What an action moves cannot be valued, so no cap can be held against it."""
+
+    asset: str
+    """Asset, native coin or instrument."""
+
+    def __init__(self, asset: str) -> None:
+        super().__init__(f"no trusted price of {asset}: what is moved cannot be held against the caps")
+        self.asset = asset
+
+
+class WalletUnreadError(DataError):
+    """The snapshot does not say what the sender's wallet holds."""
+
+    chain_id: int
+    owner: Address
+    asset: str
+
+    def __init__(self, chain_id: int, owner: Address, asset: str) -> None:
+        super().__init__(f"the {asset} in the wallet of {owner} on chain {chain_id} was not read")
+        self.chain_id = chain_id
+        self.owner = owner
+        self.asset = asset
+
+
+class TokensShortError(DataError):
+    """The sender's wallet holds less than what is to leave it."""
+
+    wanted: Wad
+    held: Wad
+    """In the snapshot."""
+
+    gone: Wad
+    """What has left the wallet since, or may still leave it."""
+
+    def __init__(
+        self, chain_id: int, owner: Address, asset: str, *, wanted: Wad, held: Wad, gone: Wad
+    ) -> None:
+        since = f", of which {to_float(gone):,.4f} are on their way or gone since" if gone else ""
+        super().__init__(
+            f"the wallet of {owner} on chain {chain_id} held {to_float(held):,.4f} {asset}{since}: "
+            f"this takes {to_float(wanted):,.4f}"
+        )
+        self.wanted = wanted
+        self.held = held
+        self.gone = gone
+
+
+class LaneTakenError(DataError):
+    """The lane's transaction on its way keeps its nonce."""
+
+    nonce: int | None
+
+    def __init__(self, other: str, nonce: int | None, why: str = "") -> None:
+        super().__init__(
+            f"the lane is taken: {other} is on its way at nonce {nonce}{'; ' + why if why else ''}"
+        )
+        self.nonce = nonce
 
 
 class UnknownVenueError(DataError):

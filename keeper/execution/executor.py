@@ -2,16 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field
+from functools import partial
 
-from keeper.chain.errors import NodeUnreachable, PinnedBlockGone
-from keeper.chain.transactions import Tx
 from keeper.execution.allowlist import AllowList
-from keeper.execution.encode import fee_budget, intents, transactions
+from keeper.execution.carrying import Carrying
 from keeper.execution.ending import Pursued, Reaction
 from keeper.execution.errors import HaltedError, OtherSignerError, SignerMismatchError
-from keeper.execution.fees import gas_limit
 from keeper.execution.l1_fee import L1Fees, NoL1Fees
 from keeper.execution.lane import Lane
 from keeper.execution.ledger import Ledger, Recorder
@@ -19,11 +16,11 @@ from keeper.execution.limits import Limits, Pace
 from keeper.execution.node import NODE_TROUBLE, Node
 from keeper.execution.outcome import not_done, outcome_of
 from keeper.execution.promise import Promises
+from keeper.execution.reservation import Reservations
+from keeper.execution.side_by_side import Results, side_by_side
 from keeper.execution.signer import Signer
-from keeper.execution.signer.errors import SignerUnreachable
-from keeper.execution.task import Task, obstacle, task_of
-from keeper.model.errors import DataError
-from keeper.model.intent import OPEN, Outcome, Simulation, TxState
+from keeper.execution.urgency import Senders, rank
+from keeper.model.intent import OPEN, Outcome, TxState
 from keeper.model.plan import Hedge, MarginCall, Plan, TxAction, action_id
 from keeper.model.reads import Address
 from keeper.model.snapshot import Snapshot
@@ -32,12 +29,6 @@ from keeper.protocols.adapter import Adapter
 from keeper.store.errors import StoreModeError
 from keeper.store.rows import ENDED, UNSIGNED, StoredIntent
 from keeper.store.store import Store
-
-_NOT_NOW: Final = (NodeUnreachable, PinnedBlockGone, SignerUnreachable, DataError)
-"""What keeps one action from being carried out, and leaves the others alone."""
-
-_SHORT_WAIT_S: Final = 2.0
-"""For a receipt of a transaction that the node would not take: it may have it all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +44,17 @@ class Report:
     lines: tuple[Pursued, ...]
     notes: tuple[str, ...]
     """Chains that could not be asked, and nonces that others used."""
+
+
+@dataclass(slots=True)
+class _Done:
+    """What was done on one chain."""
+
+    ended: list[StoredIntent] = field(default_factory=list)
+    """Transactions of earlier cycles."""
+
+    told: dict[int, tuple[Outcome, ...]] = field(default_factory=dict)
+    """By position in the plan."""
 
 
 class Executor:
@@ -72,52 +74,75 @@ class Executor:
         final_after_blocks: Mapping[int, int],
         l1_fees: Mapping[int, L1Fees] | None = None,
         pace: Pace | None = None,
+        urgent_signer: Signer | None = None,
+        taker: Address | None = None,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Wire the executor; nothing is read or sent.
 
-        `sender` is who sends, or in dry-run would send. `final_after_blocks` and `l1_fees` are by chain id; a
-        chain without the latter charges none beside its gas. `stop` is asked
-        between actions and while waiting: what is sent by then is left to the next start. `clock` is the
-        wall clock, for caps per hour and day and for waiting.
+        `sender` is who sends, or in dry-run would send. `urgent_signer` sends urgent work where its own means
+        suffice, see `urgency.Senders`; `taker` is whose account the policy counts on for take-overs.
+        `final_after_blocks` and `l1_fees` are by chain id; a chain without the latter charges none beside its
+        gas. `stop` is asked between actions and while waiting: what is sent by then is left to the next
+        start. `clock` is the wall clock, for caps per hour and day and for waiting.
 
-        Raises `SignerMismatchError` and `StoreModeError` when mode, signer, sender and store do not agree.
+        Raises `SignerMismatchError` and `StoreModeError` when mode, signers, sender and store do not agree.
         """
         if live != (signer is not None):
             raise SignerMismatchError("live needs one" if live else "dry-run must not hold one")
         if signer is not None and signer.address != sender:
             raise SignerMismatchError(f"its address is {signer.address}, expected {sender}")
+        if urgent_signer is not None:
+            if signer is None:
+                raise SignerMismatchError("dry-run must not hold one for urgent work either")
+            if urgent_signer.address == sender:
+                raise SignerMismatchError(f"{sender} signs urgent work too: leave signer.urgent out")
         mode = "live" if live else "dry-run"
         if store.mode != mode:
             raise StoreModeError(store.place, found=store.mode, wanted=mode)
         self._nodes = dict(clients)
-        self._venues = {venue.id: (venue, adapter) for venue, adapter in venues}
         self._store = store
-        self._sender = sender
-        self._limits = limits
-        self._pace = pace or Pace()
         self._stop = stop
         self._ledger = Ledger(store, journal)
-        self._allowed = AllowList(venues)
-        self._promises = Promises(sender, limits, self._pace)
-        self._lanes: dict[int, Lane] = {}
-        if signer is not None:
-            for chain_id, node in clients.items():
-                self._lanes[chain_id] = Lane(
+        pace = pace or Pace()
+        allowed = AllowList(venues)
+        self._lanes: dict[tuple[int, Address], Lane] = {}
+        for held in (signer, urgent_signer):
+            for chain_id, node in clients.items() if held is not None else ():
+                assert held is not None
+                self._lanes[chain_id, held.address] = Lane(
                     node,
                     self._ledger,
-                    signer,
+                    held,
                     limits=limits,
-                    allowed=self._allowed,
+                    allowed=allowed,
                     l1_fees=(l1_fees or {}).get(chain_id, NoL1Fees()),
                     abis=sorted({a for v, ad in venues if v.chain_id == chain_id for a in ad.abis}),
                     final_after_blocks=final_after_blocks[chain_id],
-                    pace=self._pace,
+                    pace=pace,
                     clock=clock,
                     sleep=sleep,
                 )
+        self._carrying = Carrying(
+            self._ledger,
+            nodes=self._nodes,
+            venues={venue.id: (venue, adapter) for venue, adapter in venues},
+            senders=Senders(
+                ordinary=sender,
+                urgent=None if urgent_signer is None else urgent_signer.address,
+                kinds=limits.urgent_kinds,
+                taker=taker,
+            ),
+            lanes=self._lanes,
+            allowed=allowed,
+            promises=Promises(limits, pace),
+            reservations=Reservations(store.intents, limits, clock),
+            limits=limits,
+            pace=pace,
+            stop=stop,
+        )
 
     def reconcile(self) -> Report:
         """Settle what an earlier run left: adopt, send again, cancel, drop, or halt. Call once, at the start.
@@ -127,12 +152,12 @@ class Executor:
         recorded = self._ledger.catch_up()
         dropped = self._drop_unsigned()
         for chain_id, signer in self._store.intents.lanes():
-            if chain_id not in self._lanes or self._lanes[chain_id].key[1] != signer:
+            if (chain_id, signer) not in self._lanes:
                 left = self._store.intents.within(OPEN, lane=(chain_id, signer))
                 raise OtherSignerError(signer, chain_id, len(left))
         lines: list[Pursued] = []
         notes: list[str] = []
-        for chain_id, lane in sorted(self._lanes.items()):
+        for (chain_id, _), lane in sorted(self._lanes.items()):
             try:
                 notes += self._strangers(lane)
                 lines += lane.advance()
@@ -141,11 +166,14 @@ class Executor:
         return Report(recorded=recorded, dropped=dropped, lines=tuple(lines), notes=tuple(notes))
 
     def execute(self, plan: Plan, cycle_id: str, snapshot: Snapshot) -> tuple[Outcome, ...]:
-        """Carry out the actions of a plan in order, and return what came of each transaction.
+        """Carry out the actions of a plan, and return what came of each transaction.
 
-        First come transactions of earlier cycles that have ended since. An action that fails does not stop
-        those after it, except a hedge that counts on its inventory; within an action nothing is sent after
-        a step that failed.
+        Each chain goes on by itself, its most urgent actions first; only a hedge waits for what it counts on,
+        wherever that is. An action that fails does not stop those after it, except a hedge that counts on its
+        inventory; within an action nothing is sent after a step that failed.
+
+        Outcomes come in an order that does not depend on which chain was faster: first, by chain,
+        transactions of earlier cycles that have ended since, then those of the plan in its order.
 
         Raises `HaltedError` in live mode, the tripwires of `Lane.advance`, and errors of store and
         journal: nothing is sent that cannot be written down.
@@ -154,139 +182,70 @@ class Executor:
         if self._lanes and (halt := self._store.halted()) is not None:
             raise HaltedError(halt.reason, halt.by)
         self._drop_unsigned()
-        unreachable, ended = self._advance()
-        outcomes = [outcome_of(stored) for stored in ended]
-        done: set[str] = set()
-        for action in plan.actions:
-            if isinstance(action, MarginCall):
-                continue
-            if self._stop():
-                outcomes.append(not_done(action, "the keeper is being stopped"))
-                continue
-            if self._lanes and isinstance(action, Hedge) and not done.issuperset(action.counts_on):
-                outcomes.append(
-                    not_done(action, "a liquidation whose inventory it counts on did not go through")
-                )
-                continue
-            steps = self._carry_out(action, cycle_id, snapshot, unreachable)
-            if all(step.success for step in steps):
-                done.add(action_id(action))
-            outcomes += steps
-        return tuple(outcomes)
-
-    def _carry_out(
-        self, action: TxAction, cycle_id: str, snapshot: Snapshot, unreachable: Mapping[int, str]
-    ) -> tuple[Outcome, ...]:
-        try:
-            task = task_of(action, cycle_id, snapshot, self._venues, self._nodes)
-            lane = self._lanes.get(action.chain_id)
-            found = obstacle(
-                task,
-                self._store.intents,
-                in_lane=None if lane is None else lane.open(),
-                pace=self._pace,
-                unreachable=unreachable,
-            )
-            if found is not None:
-                return (found,)
-            txs = transactions(task.node, task.venue, task.adapter, action, self._sender, task.node.head())
-            for tx in txs:
-                self._allowed.check(action.chain_id, tx.to, tx.data)
-            simulations = self._promises.simulate(task, txs)
-        except _NOT_NOW as error:
-            return (not_done(action, str(error)),)
-        if not txs:
-            return (not_done(action, "nothing is left to do at the head"),)
-        planned = intents(
-            txs,
-            action,
-            action_id=task.action_id,
-            episode=self._store.intents.ended(task.action_id),
-            cycle_id=cycle_id,
-            sender=self._sender,
-            valid_until_block=task.pinned.number + self._limits.valid_blocks,
+        actions = [action for action in plan.actions if not isinstance(action, MarginCall)]
+        results = Results(action_id(action) for action in actions)
+        chains = {chain_id for chain_id, _ in self._lanes} | {action.chain_id for action in actions}
+        done = side_by_side(
+            {
+                chain_id: partial(self._on_chain, chain_id, actions, results, cycle_id, snapshot)
+                for chain_id in chains
+            }
         )
-        self._ledger.plan(planned)
-        return self._walk(task, lane, planned, txs, simulations)
+        of_plan = [outcome for i, action in enumerate(actions) for outcome in done[action.chain_id].told[i]]
+        known = {outcome.intent_id for outcome in of_plan}
+        ended = [
+            outcome_of(stored)
+            for chain_id in sorted(done)
+            for stored in done[chain_id].ended
+            if stored.intent.id not in known
+        ]
+        return (*ended, *of_plan)
 
-    def _walk(
+    def _on_chain(
         self,
-        task: Task,
-        lane: Lane | None,
-        planned: Sequence[StoredIntent],
-        txs: Sequence[Tx],
-        simulations: Sequence[Simulation],
-    ) -> tuple[Outcome, ...]:
-        """Take the intents of one action as far as they go, in order; none after a step that fails.
-
-        When a step fails in the simulation of them all, none is sent: an approval without its purpose
-        would only cost gas.
-        """
-        doomed = next((i for i, s in enumerate(simulations) if not s.ok and not _untold(s)), None)
-        broken = (
-            "" if doomed is None else f"step {doomed + 1} of {len(txs)} fails: {simulations[doomed].error}"
-        )
-        for i, (stored, simulation) in enumerate(zip(planned, simulations, strict=True)):
-            if i == doomed:
-                self._ledger.dropped(stored, simulation.error or "the simulation failed", simulation)
-            elif broken:
-                self._ledger.dropped(stored, broken, simulation)
-            elif lane is not None:
-                self._send(task, lane, stored, txs[i:], simulation if len(txs) == 1 else None)
-            elif simulation.ok:
-                self._simulated(task, stored, simulation)
-            else:
-                self._ledger.dropped(stored, simulation.error or "the simulation failed", simulation)
-            if lane is not None and not broken and self._get(stored).success is not True:
-                broken = f"step {i + 1} of {len(txs)} did not go through"
-        return tuple(outcome_of(self._get(stored)) for stored in planned)
-
-    def _send(
-        self,
-        task: Task,
-        lane: Lane,
-        stored: StoredIntent,
-        txs: Sequence[Tx],
-        simulation: Simulation | None,
-    ) -> None:
-        """Simulate at the head unless that was just done, sign, send, and wait for the receipt.
-
-        `txs` are the intent's own and those that come after it.
-        """
+        chain_id: int,
+        actions: Sequence[TxAction],
+        results: Results,
+        cycle_id: str,
+        snapshot: Snapshot,
+    ) -> "_Done":
+        """Pursue the lanes of a chain, then carry out its actions."""
+        own = [(i, action) for i, action in enumerate(actions) if action.chain_id == chain_id]
+        lanes = [lane for key, lane in sorted(self._lanes.items()) if key[0] == chain_id]
+        done = _Done()
         try:
-            if simulation is None:
-                simulation = self._promises.next_step(task, txs)
-            if not simulation.ok:
-                self._ledger.dropped(stored, simulation.error or "the simulation failed", simulation)
-                return
-            if (simulation.block_number or 0) > stored.intent.valid_until_block:
-                text = f"out of date since block {stored.intent.valid_until_block}"
-                self._ledger.dropped(stored, text, simulation)
-                return
-            trouble = lane.send(self._simulated(task, stored, simulation).intent)
-        except (*_NOT_NOW, HaltedError) as error:
-            # As a rule raised before signing. What is signed is not dropped but pursued.
-            if self._get(stored).state in UNSIGNED:
-                self._ledger.dropped(stored, str(error), None)
-            return
-        patience_s = _SHORT_WAIT_S if trouble else self._pace.receipt_wait_s
-        lane.wait(stored.intent.id, patience_s, self._stop)
+            trouble, ended = self._advance(lanes)
+            done.ended += ended
+            for i, action in sorted(own, key=lambda one: rank(one[1])):
+                done.told[i], through = self._one(action, results, cycle_id, snapshot, trouble)
+                results.tell(action_id(action), through)
+            done.ended += [stored for lane in lanes for stored in lane.ended_aside()]
+        finally:
+            # Whatever ends this chain, others must not wait for it.
+            for _, action in own:
+                results.tell(action_id(action), False)
+        return done
 
-    def _simulated(self, task: Task, stored: StoredIntent, simulation: Simulation) -> StoredIntent:
-        gas = gas_limit(simulation.gas or 0)
-        budget = fee_budget(task.action, task.snapshot, self._limits.max_fee(stored.kind))
-        self._ledger.simulated(stored, simulation, gas, budget)
-        return replace(stored, intent=replace(stored.intent, gas=gas, max_fee=budget))
+    def _one(
+        self, action: TxAction, results: Results, cycle_id: str, snapshot: Snapshot, trouble: str | None
+    ) -> tuple[tuple[Outcome, ...], bool]:
+        if self._stop():
+            return (not_done(action, "the keeper is being stopped"),), False
+        counts_on = action.counts_on if isinstance(action, Hedge) and self._lanes else ()
+        if counts_on and not results.all_through(counts_on):
+            reason = "a liquidation whose inventory it counts on did not go through"
+            return (not_done(action, reason),), False
+        return self._carrying.carry_out(action, cycle_id, snapshot, trouble)
 
-    def _advance(self) -> tuple[dict[int, str], tuple[StoredIntent, ...]]:
-        """Pursue every lane. Returns why chains are left alone, and the intents that ended just now."""
-        unreachable: dict[int, str] = {}
+    def _advance(self, lanes: Sequence[Lane]) -> tuple[str | None, tuple[StoredIntent, ...]]:
+        """Pursue a chain's lanes. Returns why it is left alone, and the intents that ended just now."""
+        trouble: str | None = None
         ended: list[StoredIntent] = []
-        for chain_id, lane in sorted(self._lanes.items()):
+        for lane in lanes:
             try:
                 lines = lane.advance()
-            except NODE_TROUBLE as trouble:
-                unreachable[chain_id] = str(trouble)
+            except NODE_TROUBLE as error:
+                trouble = str(error)
                 continue
             for line in lines:
                 stored = self._store.intents.get(line.intent_id)
@@ -294,7 +253,8 @@ class Executor:
                 if settled and line.reaction not in (Reaction.FINALIZED, Reaction.WAITING):
                     assert stored is not None
                     ended.append(stored)
-        return unreachable, tuple(ended)
+            ended += lane.ended_aside()
+        return trouble, tuple(ended)
 
     def _strangers(self, lane: Lane) -> list[str]:
         """Say when the chain counts transactions of the signer that are not ours."""
@@ -315,13 +275,3 @@ class Executor:
         for stored in left:
             self._ledger.move(stored.intent.id, TxState.DROPPED, reason)
         return tuple(stored.intent.id for stored in left)
-
-    def _get(self, stored: StoredIntent) -> StoredIntent:
-        found = self._store.intents.get(stored.intent.id)
-        assert found is not None
-        return found
-
-
-def _untold(simulation: Simulation) -> bool:
-    """Whether the node could not tell: it cannot run several transactions in a row."""
-    return (simulation.error or "").startswith("not simulated")

@@ -56,6 +56,11 @@ def first_bid(fees: Fees, cap_per_gas: int) -> Bid | None:
     return Bid(fee_per_gas=Wei(cap), priority_per_gas=Wei(fees.priority_fee_wei))
 
 
+def replacement_price(last: Bid, fees: Fees) -> int:
+    """Return the least fee per unit of gas that replaces `last` and can be mined in the next block, wei."""
+    return max(_raised(last.fee_per_gas), price_now(fees))
+
+
 def replacement_bid(last: Bid, fees: Fees, cap_per_gas: int) -> Bid | None:
     """Return a bid that replaces `last` in every mempool and suits the next block; None above the cap."""
     floor = _raised(last.fee_per_gas)

@@ -1,6 +1,15 @@
 """The one lane of a signer on a chain: each transaction in it is pursued to its end.
 
 Only a lane signs and broadcasts. A dry-run has none.
+
+Urgent work does not wait behind work that is not: it takes the nonce over. From then on two intents have the
+nonce, and at most one of them lands. The one that took it over is pursued for both; the other's bytes are not
+sent again. In one move of the store
+
+* it lands: the other is dropped as displaced by it;
+* the other lands after all: it is dropped, the other has its outcome, and its action is begun anew at the
+  next nonce;
+* it is cancelled, or somebody else uses the nonce: both are dropped.
 """
 
 import time
@@ -10,7 +19,7 @@ from typing import Final
 from keeper.chain.errors import FeeTooLow, NonceTooLow, ReplacementUnderpriced
 from keeper.execution.allowlist import AllowList
 from keeper.execution.ending import Ending, Pursued, Reaction, pursued
-from keeper.execution.errors import ChainBehindError, DroppedLandedError, LaneGapError
+from keeper.execution.errors import ChainBehindError, DroppedLandedError, LaneGapError, LaneTakenError
 from keeper.execution.l1_fee import L1Fees
 from keeper.execution.ledger import Ledger
 from keeper.execution.limits import Limits, Pace
@@ -73,20 +82,46 @@ class Lane:
         return self._sending.key
 
     def open(self) -> StoredIntent | None:
-        """Return the transaction that is on its way; None when the lane is free."""
-        under_way = self._ledger.intents.within(OPEN, lane=self.key)
+        """Return the transaction that is on its way, lowest nonce first; None when the lane is free."""
+        under_way = self._under_way()
         return under_way[0] if under_way else None
+
+    def gives_way(self, front: StoredIntent) -> bool:
+        """Whether urgent work may take the nonce over from the lane's front transaction.
+
+        Only when that is sent and not urgent, and when no other transaction of an action is behind it: that
+        one would rest on its effect. One that fills a nonce has no effect.
+        """
+        if front.urgent or front.state is not TxState.SENT:
+            return False
+        return front.kind == "lane" or len(self._under_way()) == 1
+
+    def require_room(self, steps: Sequence[StoredIntent]) -> None:
+        """Check that all steps of an action can be paid for. Raises as `Sending.require_room` does."""
+        self._sending.require_room(steps)
 
     def send(self, intent: TxIntent) -> str:
         """Sign a simulated intent and hand it to the node. Returns the node's trouble, empty when it took it.
 
-        Raises `HaltedError`, `NotAllowedError`, `LimitError` or node trouble before anything is signed. Once
-        it is signed nothing is raised for the node's answers: it may land whatever they say.
+        Raises `HaltedError`, `NotAllowedError`, `LimitError`, `LaneTakenError` or node trouble before
+        anything is signed. Once it is signed nothing is raised for the node's answers: it may land whatever
+        they say.
         """
-        attempt = self._sending.sign_first(intent, self._node.head())
+        head = self._node.head()
+        front = self._front()
+        if front is None:
+            attempt = self._sending.sign_first(intent, head)
+        elif self._get(intent.id).urgent and self.gives_way(front):
+            attempt = self._sending.sign_over(intent, front, head)
+        else:
+            raise LaneTakenError(f"{front.kind} of {front.subject}", front.nonce)
         if self._ledger.store.halted() is not None:
             return "halted before it was sent"
         return self._launch(intent.id, attempt)
+
+    def ended_aside(self) -> tuple[StoredIntent, ...]:
+        """Return the intents that ended while others were pursued, since this was last asked."""
+        return tuple(self._get(identity) for identity in self._ending.take_aside())
 
     def wait(self, identity: str, patience_s: float, stop: Callable[[], bool]) -> StoredIntent:
         """Pursue an open intent until it has ended, or until `patience_s` have passed, or until `stop`."""
@@ -125,11 +160,29 @@ class Lane:
             done = [
                 self._pursue(stored, head, may_send=may_send)
                 for stored in self._ledger.intents.within(_PURSUED, lane=self.key)
+                if stored.displaced_by is None
             ]
             return (*done, *(self._fill_gap(head) if may_send else ()))
         except (ChainBehindError, LaneGapError, DroppedLandedError) as error:
             self._ledger.store.halt(str(error), by="keeper")
             raise
+
+    def _under_way(self) -> tuple[StoredIntent, ...]:
+        under_way = self._ledger.intents.within(OPEN, lane=self.key)
+        return tuple(stored for stored in under_way if stored.displaced_by is None)
+
+    def _front(self) -> StoredIntent | None:
+        """Return what is on its way by now: what has landed, or cannot any more, is settled first."""
+        while (front := self.open()) is not None and front.state is TxState.SENT:
+            if (landed := self._ending.landed(front)) is not None:
+                self._ending.settle(front, *landed)
+            elif not (
+                self._ending.nonce_used(front)
+                and self._ending.lost_nonce(front).reaction is not Reaction.WAITING
+            ):
+                return front
+            self._ending.note_aside(front.intent.id)
+        return front
 
     # One step of one transaction
 

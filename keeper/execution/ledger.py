@@ -1,6 +1,7 @@
 """The outbox's rows and the journal, kept in step: the move first, its record before the next step."""
 
 import dataclasses
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ from keeper.model.intent import Simulation, TxState
 from keeper.model.reads import Address
 from keeper.model.record import Record, RecordKind
 from keeper.store.intents import Intents
-from keeper.store.rows import ENDED, Attempt, StoredIntent, Transition
+from keeper.store.rows import ENDED, Attempt, Move, StoredIntent, Transition
 from keeper.store.store import Store
 
 
@@ -34,10 +35,15 @@ class Recorder(Protocol):
 
 
 class Ledger:
-    """Moves intents and tells the journal about each move."""
+    """Moves intents and tells the journal about each move. Lanes of several chains take turns.
+
+    A move and its record are one turn: the journal tells the moves in the order in which they were made, so
+    that its last one says which are missing after a crash.
+    """
 
     def __init__(self, store: Store, journal: Recorder) -> None:
         self.store = store
+        self._turn = threading.Lock()
         self._journal = journal
         self._cycle_id = ""
         self._chain_time_s = 0
@@ -71,49 +77,62 @@ class Ledger:
 
     def plan(self, planned: Sequence[StoredIntent]) -> None:
         """Write new intents, all or none."""
-        for transition in self.intents.plan(planned):
-            self._tell(transition)
+        with self._turn:
+            for transition in self.intents.plan(planned):
+                self._tell(transition)
 
     def simulated(self, stored: StoredIntent, simulation: Simulation, gas: int, max_fee: int) -> None:
         """Note that the transaction would succeed, with the gas limit and budget it will have."""
-        self._tell(
-            self.intents.move(
-                stored.intent.id,
-                TxState.SIMULATED,
-                simulation=dataclasses.asdict(simulation),
-                gas=gas,
-                max_fee=max_fee,
-            )
-        )
+        seen = dataclasses.asdict(simulation)
+        self.move(stored.intent.id, TxState.SIMULATED, simulation=seen, gas=gas, max_fee=max_fee)
 
     def dropped(self, stored: StoredIntent, reason: str, simulation: Simulation | None) -> None:
         """End an intent that was never signed."""
         seen = {} if simulation is None else {"simulation": dataclasses.asdict(simulation)}
-        self._tell(self.intents.move(stored.intent.id, TxState.DROPPED, reason=reason, **seen))
+        self.move(stored.intent.id, TxState.DROPPED, reason, **seen)
 
     def move(self, intent_id: str, to: TxState, reason: str = "", **changes: object) -> None:
         """Take an intent to another state. Raises `IllegalMoveError`."""
-        self._tell(self.intents.move(intent_id, to, reason=reason, **changes))
+        with self._turn:
+            self._tell(self.intents.move(intent_id, to, reason=reason, **changes))
+
+    def move_together(self, moves: Sequence[Move]) -> None:
+        """Take several intents to other states, all or none. Raises `IllegalMoveError`."""
+        with self._turn:
+            for transition in self.intents.move_together(moves):
+                self._tell(transition)
 
     def sign(
         self, intent_id: str, lane: tuple[int, Address], at_least: int, make: Callable[[int], Attempt]
     ) -> Attempt:
-        """Assign the nonce, sign, keep the bytes."""
-        transition, attempt = self.intents.sign(intent_id, lane, at_least, make)
-        self._tell(transition)
-        return attempt
+        """Assign the nonce, sign, keep the bytes. Other lanes go on while the signer takes its time."""
+        while True:
+            attempt = make(max(at_least, self.intents.next_nonce(lane)))
+            with self._turn:
+                transition = self.intents.keep(intent_id, lane, at_least, attempt)
+                if transition is not None:
+                    self._tell(transition)
+                    return attempt
 
     def sign_again(self, intent_id: str, attempt: Attempt, reason: str) -> None:
         """Keep a replacement at the same nonce."""
-        self._tell(self.intents.sign_again(intent_id, attempt, reason))
+        with self._turn:
+            self._tell(self.intents.sign_again(intent_id, attempt, reason))
+
+    def take_over(self, intent_id: str, displaced_id: str, attempt: Attempt, reason: str) -> None:
+        """Keep bytes at the nonce of another intent. Raises `IllegalMoveError`."""
+        with self._turn:
+            self._tell(self.intents.take_over(intent_id, displaced_id, attempt, reason))
 
     def fill(
         self, planned: StoredIntent, nonce: int, simulation: Simulation, make: Callable[[int], Attempt]
     ) -> Attempt:
         """Plan and sign a transaction at a nonce that nobody uses any more."""
-        transitions, attempt = self.intents.fill(planned, nonce, simulation, make)
-        for transition in transitions:
-            self._tell(transition)
+        attempt = make(nonce)
+        with self._turn:
+            transitions, _ = self.intents.fill(planned, nonce, simulation, lambda _: attempt)
+            for transition in transitions:
+                self._tell(transition)
         return attempt
 
     def _tell(self, transition: Transition) -> None:

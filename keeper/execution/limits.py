@@ -2,18 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from keeper.execution.errors import LimitError
-from keeper.model.units import NO_WEI, Wei
+from keeper.model.units import NO_WEI, ONE, Wad, Wei
 
-_HOUR_S: Final = 3600
+HOUR_S: Final = 3600
 DAY_S: Final = 86_400
+MAX_MOVED_USD: Final = (Wad(250_000 * ONE), Wad(1_000_000 * ONE), Wad(5_000_000 * ONE))
+"""Per action, hour and day, unless the configuration says otherwise."""
+
+
+class Purse(StrEnum):
+    """Whose budget of gas a transaction is paid from. What one has spent is not taken from another."""
+
+    ORDINARY = "ordinary"
+    URGENT = "urgent"
+    """Urgent work while gas costs no more than `max_fee_per_gas`: caps of the same size, counted apart."""
+
+    EMERGENCY = "emergency"
+    """Above that: one budget of a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Caps of one lane (chain, signer), wei of its native coin. Gas that may still be spent counts whole."""
+    """Caps: on gas of one lane (chain, signer), in wei; on moved value of all lanes together, in USD.
+
+    What may still be spent, or is not final, counts whole.
+    """
 
     max_gas_wei_per_tx: Wei
     """Gas limit times fee cap."""
@@ -36,15 +53,26 @@ class Limits:
     emergency_max_gas_wei_per_day: Wei = NO_WEI
     """Their budget of a day for it. The other caps on gas do not count it."""
 
+    urgent_kinds: frozenset[str] = frozenset()
+    """Actions that do not wait behind others, and whose caps are counted apart: see `urgency`."""
+
+    max_moved_usd_per_tx: Wad = MAX_MOVED_USD[0]
+    """Moved by one action: see `moved_value`."""
+
+    max_moved_usd_per_hour: Wad = MAX_MOVED_USD[1]
+    max_moved_usd_per_day: Wad = MAX_MOVED_USD[2]
+
     promise_tolerance_bps: int = 500
     """By how much what follows a price may fall short of its promise in the simulation."""
 
     require_promise: bool = False
     """Nothing is sent whose promise the node cannot check."""
 
-    def is_emergency(self, kind: str, fee_per_gas: int) -> bool:
-        """Whether a transaction of that kind, at that fee, belongs to the emergency class."""
-        return kind in self.emergency_kinds and fee_per_gas > self.max_fee_per_gas
+    def purse(self, kind: str, urgent: bool, fee_per_gas: int) -> Purse:
+        """Return what pays for the gas of a transaction of that kind, at that fee per unit of gas."""
+        if kind in self.emergency_kinds and fee_per_gas > self.max_fee_per_gas:
+            return Purse.EMERGENCY
+        return Purse.URGENT if urgent else Purse.ORDINARY
 
     def max_fee(self, kind: str) -> Wei:
         """Return the most that one transaction of a kind may cost, in whichever class it is sent."""
@@ -56,26 +84,27 @@ class Limits:
 def check_limits(
     limits: Limits,
     *,
-    worst_fee: Wei,
+    worst_fees: Sequence[Wei],
     value: Wei,
     native: Wei,
     spent: Sequence[tuple[float, Wei]],
     now_s: float,
-    emergency: bool = False,
+    purse: Purse = Purse.ORDINARY,
 ) -> None:
-    """Check one transaction before it is signed.
+    """Check the transactions of an action together, before the first of them is signed.
 
-    `spent` is when each other transaction of its class and the last day was signed (wall clock), and what it
-    cost or may still cost. Raises `LimitError` with the first limit that is exceeded.
+    `worst_fees` has one entry for each of them, `value` is the native coin that they carry. `spent` is when
+    each other transaction on the same purse landed (wall clock, infinity while it has not), and what it cost
+    or may still cost. Raises `LimitError` with the first limit that is exceeded.
     """
-    per_day = ("emergency_max_gas_wei_per_day", DAY_S, limits.emergency_max_gas_wei_per_day)
-    caps = [per_day]
-    if not emergency:
-        _require("max_gas_wei_per_tx", worst_fee, limits.max_gas_wei_per_tx)
+    caps = [("emergency_max_gas_wei_per_day", DAY_S, limits.emergency_max_gas_wei_per_day)]
+    if purse is not Purse.EMERGENCY:
+        _require("max_gas_wei_per_tx", max(worst_fees), limits.max_gas_wei_per_tx)
         caps = [
-            ("max_gas_wei_per_hour", _HOUR_S, limits.max_gas_wei_per_hour),
+            ("max_gas_wei_per_hour", HOUR_S, limits.max_gas_wei_per_hour),
             ("max_gas_wei_per_day", DAY_S, limits.max_gas_wei_per_day),
         ]
+    worst_fee = sum(worst_fees)
     for name, span_s, allowed in caps:
         before = sum(cost for at_s, cost in spent if at_s >= now_s - span_s)
         _require(name, before + worst_fee, allowed)
@@ -95,6 +124,9 @@ class Pace:
 
     receipt_wait_s: float = 60.0
     """How long a cycle waits for one receipt; afterwards later cycles pursue it."""
+
+    housekeeping_wait_s: float = 15.0
+    """How long it waits at most for one that is not urgent: the next cycle may find urgent work."""
 
     poll_s: float = 0.02
     """First pause between two looks for a receipt; it doubles up to one second."""

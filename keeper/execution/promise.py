@@ -18,8 +18,18 @@ from keeper.execution.errors import PromiseRestError, UnpromisedTransferError
 from keeper.execution.limits import Limits, Pace
 from keeper.execution.task import Task
 from keeper.model.intent import Simulation
-from keeper.model.promise import Checked, Figure, Line, Promise, Proof, Term, unpromised
-from keeper.model.reads import Address, Failed
+from keeper.model.promise import (
+    Checked,
+    Figure,
+    Line,
+    Promise,
+    Proof,
+    Term,
+    bounds,
+    in_units,
+    unpromised,
+)
+from keeper.model.reads import Failed
 from keeper.store.rows import StoredIntent
 
 _BPS: Final = 10_000
@@ -38,8 +48,7 @@ class _Rest:
 class Promises:
     """Simulates actions and holds them to their promises. Remembers whose were broken, until it ends."""
 
-    def __init__(self, sender: Address, limits: Limits, pace: Pace) -> None:
-        self._sender = sender
+    def __init__(self, limits: Limits, pace: Pace) -> None:
         self._limits = limits
         self._pace = pace
         self._rests: dict[tuple[str, str], _Rest] = {}
@@ -56,8 +65,8 @@ class Promises:
         if rest is not None and task.pinned.timestamp_s < rest.until_s:
             raise PromiseRestError(until_s=rest.until_s, times=rest.times, why=rest.why)
         head = task.node.head()
-        promise = task.node.run(task.adapter.promise(task.venue, task.action, self._sender), head)
-        rehearsal = task.node.rehearse(self._sender, txs, promise.reads, task.adapter.meaning)
+        promise = task.node.run(task.adapter.promise(task.venue, task.action, task.sender), head)
+        rehearsal = task.node.rehearse(task.sender, txs, promise.reads, task.adapter.meaning)
         if any(not s.ok and not s.untold for s in rehearsal.simulations):
             return rehearsal.simulations
         proof = prove(promise, rehearsal, self._limits.promise_tolerance_bps)
@@ -196,24 +205,6 @@ def _only_fell_short(proof: Proof) -> bool:
 def _otherwise(line: Line) -> str:
     """Return promise and finding of a figure in words."""
     if line.found is None:
-        return f"{line.name} cannot be read, {_bounds(line)} was promised"
-    tolerance = f", tolerance {_shown(line.tolerance, line)}" if line.tolerance else ""
-    return f"{line.name} changes by {_shown(line.found, line)}, {_bounds(line)} was promised{tolerance}"
-
-
-def _bounds(line: Line) -> str:
-    if line.least is not None and line.least == line.most:
-        return _shown(line.least, line)
-    if line.least is None:
-        return f"at most {_shown(line.most or 0, line)}"
-    if line.most is None:
-        return f"at least {_shown(line.least, line)}"
-    return f"{_shown(line.least, line)} to {_shown(line.most, line)}"
-
-
-def _shown(raw: int, line: Line) -> str:
-    """Return raw units as an exact decimal."""
-    whole, part = divmod(abs(raw), 10**line.decimals)
-    digits = f".{part:0{line.decimals}d}".rstrip("0").rstrip(".") if line.decimals else ""
-    sign = "-" if raw < 0 else ""
-    return f"{sign}{whole:,}{digits} {line.unit}".rstrip()
+        return f"{line.name} cannot be read, {bounds(line)} was promised"
+    tolerance = f", tolerance {in_units(line.tolerance, line)}" if line.tolerance else ""
+    return f"{line.name} changes by {in_units(line.found, line)}, {bounds(line)} was promised{tolerance}"

@@ -10,17 +10,24 @@
 | anything else, or no answer | unknown | stays open; the same bytes again next cycle |
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from keeper.chain.errors import AbiMismatch, AlreadyKnown, BroadcastRefused, NodeUnreachable
 from keeper.execution.allowlist import AllowList
-from keeper.execution.errors import BudgetError, HaltedError, LimitError
-from keeper.execution.fees import Bid, first_bid, gas_limit, price_now, replacement_bid
-from keeper.execution.l1_fee import L1Fee, L1Fees
+from keeper.execution.errors import BudgetError, HaltedError, LaneTakenError, LimitError
+from keeper.execution.fees import (
+    Bid,
+    first_bid,
+    gas_limit,
+    price_now,
+    replacement_bid,
+    replacement_price,
+)
+from keeper.execution.l1_fee import NO_L1_FEE, L1Fee, L1Fees
 from keeper.execution.ledger import Ledger
-from keeper.execution.limits import DAY_S, Limits, check_limits
+from keeper.execution.limits import DAY_S, Limits, Purse, check_limits
 from keeper.execution.node import Node
 from keeper.execution.signer import Signer
 from keeper.execution.signer.errors import SignedOtherwise
@@ -62,6 +69,24 @@ class Sending:
         """(chain id, signer)."""
         return self._node.chain_id, self._signer.address
 
+    def require_room(self, steps: Sequence[StoredIntent]) -> None:
+        """Check that all steps of an action can be paid for together, before the first of them is signed.
+
+        A step whose gas is not known yet, which is 0, counts with its whole budget. Raises `LimitError`,
+        `BudgetError` and node trouble.
+        """
+        worst_fees: list[Wei] = []
+        purse = Purse.ORDINARY
+        for step in steps:
+            if step.intent.gas == 0:
+                worst_fees.append(step.intent.max_fee)
+                continue
+            l1_fee = self._l1_fee(step.intent, step.intent.gas)
+            bid, purse = self._first_bid(step, l1_fee)
+            worst_fees.append(Wei(step.intent.gas * bid.fee_per_gas + l1_fee.on_top))
+        value = Wei(sum(step.intent.value for step in steps))
+        self._check_limits(steps[0], worst_fees, value, purse)
+
     def sign_first(self, intent: TxIntent, head: BlockRef) -> Attempt:
         """Take the lane's next nonce, sign, and keep the bytes.
 
@@ -70,22 +95,53 @@ class Sending:
         """
         self._require_not_halted()
         self._allowed.check(intent.chain_id, intent.to, intent.data)
+        stored = self._stored(intent)
         l1_fee = self._l1_fee(intent, intent.gas)
-        kind = self._kind(intent)
-        bid = self._first_bid(intent, kind, l1_fee)
+        bid, purse = self._first_bid(stored, l1_fee)
         worst_fee = Wei(intent.gas * bid.fee_per_gas + l1_fee.on_top)
-        emergency = self._limits.is_emergency(kind, bid.fee_per_gas)
-        self._check_limits(intent, worst_fee, intent.value, emergency)
+        self._check_limits(stored, [worst_fee], intent.value, purse)
         # A transaction that waits in the node's pool and is not ours keeps its nonce.
         at_least = max(self._node.nonce(self._signer.address, tag) for tag in ("latest", "pending"))
 
         def make(nonce: int) -> Attempt:
-            return self._sign(
-                intent, number=0, nonce=nonce, gas=intent.gas, bid=bid, head=head, cancels=False
-            )
+            return self._sign(intent, nonce=nonce, gas=intent.gas, bid=bid, l1_fee=l1_fee, head=head)
 
         with self._halting():
             return self._ledger.sign(intent.id, self.key, at_least, make)
+
+    def sign_over(self, intent: TxIntent, displaced: StoredIntent, head: BlockRef) -> Attempt:
+        """Sign at the nonce of a transaction on its way, at fees that replace it, and keep the bytes.
+
+        The fees are within the budget and the caps of `intent`. Raises `LaneTakenError` where the fee market
+        forbids it, and as `sign_first` does; then the other keeps its nonce.
+        """
+        self._require_not_halted()
+        self._allowed.check(intent.chain_id, intent.to, intent.data)
+        stored = self._stored(intent)
+        newest = self._ledger.intents.attempts(displaced.intent.id)[-1]
+        last = Bid(fee_per_gas=newest.fee_per_gas, priority_per_gas=newest.priority_per_gas)
+        l1_fee = self._l1_fee(intent, intent.gas)
+        fees = self._node.fees()
+        needed = replacement_price(last, fees)
+        purse = self._limits.purse(stored.kind, stored.urgent, needed)
+        key, cap_per_gas = self._fee_cap(purse)
+        affordable = (self._budget(intent, purse) - l1_fee.on_top) // intent.gas
+        allowed = min(cap_per_gas, affordable)
+        bid = replacement_bid(last, fees, allowed) if needed <= allowed else None
+        if bid is None:
+            by = f"limits.{key}" if cap_per_gas <= affordable else f"its budget of {intent.max_fee} wei"
+            why = f"its nonce costs at least {needed} wei per gas, {by} allows {max(0, allowed)}"
+            raise LaneTakenError(f"{displaced.kind} of {displaced.subject}", displaced.nonce, why)
+        worst_fee = Wei(intent.gas * bid.fee_per_gas + l1_fee.on_top)
+        purse = self._limits.purse(stored.kind, stored.urgent, bid.fee_per_gas)
+        self._check_limits(stored, [worst_fee], intent.value, purse, nonce=newest.nonce)
+        with self._halting():
+            attempt = self._sign(
+                intent, nonce=newest.nonce, gas=intent.gas, bid=bid, l1_fee=l1_fee, head=head
+            )
+        reason = f"takes nonce {newest.nonce} over from {displaced.kind} of {displaced.subject}"
+        self._ledger.take_over(intent.id, displaced.intent.id, attempt, reason)
+        return attempt
 
     def sign_dearer(
         self, stored: StoredIntent, newest: Attempt, head: BlockRef, *, cancels: bool
@@ -102,26 +158,35 @@ class Sending:
             gas = self.transfer_gas()
         l1_fee = self._l1_fee(intent, gas, cancels=cancels)
         fees = self._node.fees()
-        emergency = self._limits.is_emergency(stored.kind, max(price_now(fees), newest.fee_per_gas))
-        cap_per_gas = (self._budget(intent, emergency) - l1_fee.on_top) // gas
+        purse = self._purse(stored, max(price_now(fees), newest.fee_per_gas))
+        cap_per_gas = (self._budget(intent, purse) - l1_fee.on_top) // gas
         if not cancels:
-            cap_per_gas = min(cap_per_gas, self._fee_cap(emergency)[1])
+            cap_per_gas = min(cap_per_gas, self._fee_cap(purse)[1])
         last = Bid(fee_per_gas=newest.fee_per_gas, priority_per_gas=newest.priority_per_gas)
         bid = replacement_bid(last, fees, cap_per_gas)
         if bid is None:
             return None
         versions = self._ledger.intents.attempts(intent.id)
-        dearest = max(gas * bid.fee_per_gas, *(version.worst_fee for version in versions))
-        worst_fee = Wei(dearest + l1_fee.on_top)
-        emergency = self._limits.is_emergency(stored.kind, bid.fee_per_gas)
+        worst_fee = Wei(
+            max(gas * bid.fee_per_gas + l1_fee.on_top, *(version.worst_fee for version in versions))
+        )
+        value = NO_WEI if cancels else intent.value
         try:
-            self._check_limits(intent, worst_fee, NO_WEI if cancels else intent.value, emergency)
+            self._check_limits(
+                stored, [worst_fee], value, self._purse(stored, bid.fee_per_gas), nonce=newest.nonce
+            )
         except LimitError:
             return None
-        number = newest.number + 1
         with self._halting():
             attempt = self._sign(
-                intent, number=number, nonce=newest.nonce, gas=gas, bid=bid, head=head, cancels=cancels
+                intent,
+                nonce=newest.nonce,
+                gas=gas,
+                bid=bid,
+                l1_fee=l1_fee,
+                head=head,
+                number=newest.number + 1,
+                cancels=cancels,
             )
         reason = "cancelled by a transfer to ourselves" if cancels else "replaced at a higher fee"
         self._ledger.sign_again(intent.id, attempt, reason)
@@ -136,7 +201,9 @@ class Sending:
             return None
 
         def make(nonce: int) -> Attempt:
-            return self._sign(intent, number=0, nonce=nonce, gas=intent.gas, bid=bid, head=head, cancels=True)
+            return self._sign(
+                intent, nonce=nonce, gas=intent.gas, bid=bid, l1_fee=NO_L1_FEE, head=head, cancels=True
+            )
 
         simulation = Simulation(ok=True, gas=intent.gas, error=None, block_number=head.number)
         with self._halting():
@@ -178,18 +245,23 @@ class Sending:
         if halt is not None:
             raise HaltedError(halt.reason, halt.by)
 
-    def _kind(self, intent: TxIntent) -> str:
+    def _stored(self, intent: TxIntent) -> StoredIntent:
         stored = self._ledger.intents.get(intent.id)
         assert stored is not None
-        return stored.kind
+        return stored
 
-    def _budget(self, intent: TxIntent, emergency: bool) -> Wei:
-        """Return the most that an intent may cost in its class."""
-        return intent.max_fee if emergency else min(intent.max_fee, self._limits.max_gas_wei_per_tx)
+    def _purse(self, stored: StoredIntent, fee_per_gas: int) -> Purse:
+        return self._limits.purse(stored.kind, stored.urgent, fee_per_gas)
 
-    def _fee_cap(self, emergency: bool) -> tuple[str, Wei]:
-        """Return the highest fee per gas of a class, after its key under [limits]."""
-        if emergency:
+    def _budget(self, intent: TxIntent, purse: Purse) -> Wei:
+        """Return the most that an intent may cost on a purse."""
+        if purse is Purse.EMERGENCY:
+            return intent.max_fee
+        return min(intent.max_fee, self._limits.max_gas_wei_per_tx)
+
+    def _fee_cap(self, purse: Purse) -> tuple[str, Wei]:
+        """Return the highest fee per gas on a purse, after its key under [limits]."""
+        if purse is Purse.EMERGENCY:
             return "emergency_max_fee_gwei", self._limits.emergency_max_fee_per_gas
         return "max_fee_gwei", self._limits.max_fee_per_gas
 
@@ -198,49 +270,62 @@ class Sending:
         longest = Bid(fee_per_gas=_LONGEST_FEE, priority_per_gas=_LONGEST_FEE)
         return self._l1_fees.of(_fields(intent, nonce=_LONGEST_NONCE, gas=gas, bid=longest, cancels=cancels))
 
-    def _first_bid(self, intent: TxIntent, kind: str, l1_fee: L1Fee) -> Bid:
-        fees = self._node.fees()
+    def _first_bid(self, stored: StoredIntent, l1_fee: L1Fee) -> tuple[Bid, Purse]:
+        """Return what a first version bids now, and what pays for it."""
+        fees, gas = self._node.fees(), stored.intent.gas
         needed = price_now(fees)
-        emergency = self._limits.is_emergency(kind, needed)
-        key, cap_per_gas = self._fee_cap(emergency)
-        budget = self._budget(intent, emergency)
-        affordable = (budget - l1_fee.on_top) // intent.gas
+        purse = self._purse(stored, needed)
+        key, cap_per_gas = self._fee_cap(purse)
+        budget = self._budget(stored.intent, purse)
+        affordable = (budget - l1_fee.on_top) // gas
         if needed > affordable:
             l1_part = l1_fee.on_top + l1_fee.within_gas * needed
-            wanted = Wei(needed * intent.gas + l1_fee.on_top)
+            wanted = Wei(needed * gas + l1_fee.on_top)
             raise BudgetError(wanted=wanted, budget=budget, l1_fee=Wei(l1_part))
         bid = first_bid(fees, min(affordable, cap_per_gas))
         if bid is None:
             raise LimitError(key, wanted=needed, allowed=cap_per_gas)
-        return bid
+        return bid, self._purse(stored, bid.fee_per_gas)
 
-    def _check_limits(self, intent: TxIntent, worst_fee: Wei, value: Wei, emergency: bool) -> None:
+    def _check_limits(
+        self,
+        stored: StoredIntent,
+        worst_fees: Sequence[Wei],
+        value: Wei,
+        purse: Purse,
+        *,
+        nonce: int | None = None,
+    ) -> None:
+        """Check what may be spent on a purse. `nonce` is that of a replacement, or one that is taken over."""
         now_s = self._clock()
-        others = self._ledger.intents.spent(self.key, now_s - DAY_S, besides=intent.id)
+        once: dict[int, tuple[float, Wei]] = {}
+        for other in self._ledger.intents.spent(self.key, now_s - DAY_S, besides=stored.intent.id):
+            if self._limits.purse(other.kind, other.urgent, other.fee_per_gas) is purse:
+                # At most one of those that were signed at one nonce lands.
+                known = once.get(other.nonce, (other.at_s, other.cost))
+                once[other.nonce] = max(known[0], other.at_s), max(known[1], other.cost)
+        _, rival = once.pop(nonce, (0.0, NO_WEI)) if nonce is not None else (0.0, NO_WEI)
         check_limits(
             self._limits,
-            worst_fee=worst_fee,
+            worst_fees=[max(fee, rival) for fee in worst_fees],
             value=value,
             native=self._node.native(self._signer.address),
-            spent=[
-                (other.at_s, other.cost)
-                for other in others
-                if self._limits.is_emergency(other.kind, other.fee_per_gas) == emergency
-            ],
+            spent=list(once.values()),
             now_s=now_s,
-            emergency=emergency,
+            purse=purse,
         )
 
     def _sign(
         self,
         intent: TxIntent,
         *,
-        number: int,
         nonce: int,
         gas: int,
         bid: Bid,
+        l1_fee: L1Fee,
         head: BlockRef,
-        cancels: bool,
+        number: int = 0,
+        cancels: bool = False,
     ) -> Attempt:
         signed = self._signer.sign(_fields(intent, nonce=nonce, gas=gas, bid=bid, cancels=cancels))
         return Attempt(
@@ -254,6 +339,7 @@ class Sending:
             fee_per_gas=bid.fee_per_gas,
             priority_per_gas=bid.priority_per_gas,
             signed_at_block=head.number,
+            l1_fee=l1_fee.on_top,
         )
 
 

@@ -1,15 +1,18 @@
 """One action of a plan on its way, and what may stand in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
-from keeper.execution.errors import UnknownVenueError, UnpinnedChainError
+from keeper.execution.errors import LaneTakenError, UnknownVenueError, UnpinnedChainError
+from keeper.execution.lane import Lane
 from keeper.execution.limits import Pace
 from keeper.execution.node import Node
 from keeper.execution.outcome import not_done, outcome_of
-from keeper.model.intent import Outcome
+from keeper.execution.urgency import is_urgent
+from keeper.model.intent import Outcome, TxState
 from keeper.model.plan import TxAction, action_id
+from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef, Snapshot
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter
@@ -31,6 +34,9 @@ class Task:
     node: Node
     snapshot: Snapshot
     pinned: BlockRef
+    sender: Address
+    urgent: bool
+    """It takes a nonce over from work that is not."""
 
     @property
     def topic(self) -> tuple[str, str]:
@@ -44,6 +50,8 @@ def task_of(
     snapshot: Snapshot,
     venues: Mapping[str, tuple[Venue, Adapter]],
     nodes: Mapping[int, Node],
+    sender: Address,
+    urgent_kinds: Set[str],
 ) -> Task:
     """Return the task of an action. Raises `UnknownVenueError` and `UnpinnedChainError`."""
     name = f"{action.protocol}:{action.chain_id}"
@@ -62,34 +70,47 @@ def task_of(
         node=nodes[action.chain_id],
         snapshot=snapshot,
         pinned=pinned,
+        sender=sender,
+        urgent=is_urgent(action, urgent_kinds),
     )
 
 
 def obstacle(
-    task: Task, intents: Intents, *, in_lane: StoredIntent | None, pace: Pace, unreachable: Mapping[int, str]
+    task: Task, intents: Intents, *, lane: Lane | None, pace: Pace, trouble: str | None
 ) -> Outcome | None:
     """Return why an action must not be carried out now; None when it may.
 
-    `in_lane` is what is on its way in the lane that the action would use.
+    `lane` is the one that the action would use, None in dry-run. `trouble` is why its chain is left alone.
     """
     action = task.action
-    if (trouble := unreachable.get(action.chain_id)) is not None:
+    if trouble is not None:
         return not_done(action, trouble)
-    if (running := intents.open_like(task.action_id, task.topic)) is not None:
+    front = None if lane is None else lane.open()
+    gives_way = lane is not None and front is not None and task.urgent and lane.gives_way(front)
+    running = intents.open_like(task.action_id, task.topic)
+    if running is not None and not (gives_way and front is not None and running.intent.id == front.intent.id):
         return replace(outcome_of(running), reason=f"already on its way at nonce {running.nonce}")
-    if in_lane is not None:
-        other = f"{in_lane.kind} of {in_lane.subject} is on its way at nonce {in_lane.nonce}"
-        return not_done(action, f"the lane is taken: {other}")
+    if front is not None and not gives_way:
+        return not_done(action, str(LaneTakenError(f"{front.kind} of {front.subject}", front.nonce)))
     # Other actions of the same plan on this subject were decided together with this one.
     earlier = [
         stored
         for stored in intents.settled(task.topic)
         if stored.intent.cycle_id != task.cycle_id or stored.intent.action_id == task.action_id
     ]
-    if earlier and (earlier[0].block_number or 0) > task.pinned.number:
-        text = f"decided at block {task.pinned.number}, before block {earlier[0].block_number} took effect"
+    last = next((stored for stored in earlier if not _never_landed(stored, intents)), None)
+    if last is not None and (last.block_number or 0) > task.pinned.number:
+        text = f"decided at block {task.pinned.number}, before block {last.block_number} took effect"
         return not_done(action, text)
     return _cooling(task, earlier, pace)
+
+
+def _never_landed(stored: StoredIntent, intents: Intents) -> bool:
+    """Whether an intent was to take a nonce over, and the other landed: it had no effect of its own."""
+    if stored.state is not TxState.DROPPED or stored.displaces is None:
+        return False
+    other = intents.get(stored.displaces)
+    return other is not None and other.state in (TxState.CONFIRMED, TxState.FINALIZED)
 
 
 def _cooling(task: Task, earlier: Sequence[StoredIntent], pace: Pace) -> Outcome | None:

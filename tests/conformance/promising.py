@@ -75,10 +75,12 @@ def hold(
         node=client or subject.client,
         snapshot=Snapshot(blocks=(head,), accounts=(), instruments=(), quotes=()),
         pinned=head,
+        sender=sender,
+        urgent=False,
     )
     calls = subject.encode(action, sender) if sends is None else sends
     txs = [Tx(to=s.to, data=encode(s), abis=subject.adapter.abis) for s in calls]
-    return Held(Promises(sender, limits, Pace()).simulate(task, txs))
+    return Held(Promises(limits, Pace()).simulate(task, txs))
 
 
 AMOUNT_OF: Final = {"transfer(address,uint256)": 0x24, "transferFrom(address,address,uint256)": 0x44}

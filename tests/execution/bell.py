@@ -11,8 +11,10 @@ out where it has been made before; the call that matters never is.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
+from eth_account import Account
+
 from keeper.chain import abi
-from keeper.model.book import LiquidationMode, SettlementMode
+from keeper.model.book import Balance, LiquidationMode, SettlementMode, Wallet
 from keeper.model.plan import ActionKind, Hedge, MoveCollateral, Plan, Reason, TxAction
 from keeper.model.promise import Figure, Promise, Term
 from keeper.model.reads import Address, Call, Reads, Send
@@ -40,6 +42,14 @@ UNWILLING: Final = 666
 """The adapter refuses to encode this decision."""
 
 TWO_STEPS: Final = 1000
+
+HOLDERS: Final = (
+    Address("0x51000000000000000000000000000000000000AA"),
+    *(Address(Account.from_key("0x" + digit * 32).address) for digit in ("6c", "4b")),
+)
+"""Whose wallets every snapshot knows: the signers of the tests here."""
+
+PLENTY: Final = Wad(10**36)
 
 
 class Bell:
@@ -140,7 +150,7 @@ def hedging(number: int, chain_id: int, *, counts_on: tuple[str, ...]) -> Hedge:
         owner=SPENDER,
         instrument=f"bell:{chain_id}:0",
         size=Wad(number),
-        limit_price=Wad(0),
+        limit_price=Wad(1),
         deadline_s=0,
         counts_on=counts_on,
     )
@@ -151,9 +161,24 @@ def call_of(number: int, chain_id: int) -> str:
     return abi.encode(Send(ERC20, BELL, "approve", (bell_venue(chain_id).address("Spender"), number)))
 
 
-def seen(blocks: Sequence[BlockRef]) -> Snapshot:
-    """A snapshot that knows nothing but the blocks."""
-    return Snapshot(blocks=tuple(blocks), accounts=(), instruments=(), quotes=())
+def seen(blocks: Sequence[BlockRef], *, held: Wad = PLENTY) -> Snapshot:
+    """A snapshot that knows nothing but the blocks, and how many bells, a dollar each, all `HOLDERS` hold."""
+    return Snapshot(
+        blocks=tuple(blocks),
+        accounts=(),
+        instruments=(),
+        quotes=(),
+        wallets=tuple(
+            Wallet(
+                owner=owner,
+                chain_id=block.chain_id,
+                native=Wad(10**20),
+                balances=(Balance(asset="BELL", amount=held),),
+            )
+            for block in blocks
+            for owner in HOLDERS
+        ),
+    )
 
 
 def plan_of(numbers: Sequence[int], chain_id: int, snapshot: Snapshot) -> Plan:

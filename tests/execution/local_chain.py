@@ -64,9 +64,15 @@ class LocalChain:
         return self.client.nonce(self.signer)
 
     def carry_out(
-        self, actions: tuple[TxAction, ...], limits: Limits, l1_fees: Mapping[int, L1Fees] | None = None
+        self,
+        actions: tuple[TxAction, ...] | Callable[[], tuple[TxAction, ...]],
+        limits: Limits,
+        l1_fees: Mapping[int, L1Fees] | None = None,
     ) -> tuple[Outcome, ...]:
-        """One run of a keeper: start, one cycle with these actions, stop."""
+        """One run of a keeper: start, one cycle with these actions, stop.
+
+        A function is asked for the actions once the block is pinned, as a policy would be.
+        """
         self.cycles += 1
         with (
             Store.open(self.folder / "keeper.sqlite", "live", crash_at=self.crash_at) as store,
@@ -87,8 +93,9 @@ class LocalChain:
             )
             executor.reconcile()
             snapshot = seen([self.client.pin()])
+            decided = actions() if callable(actions) else actions
             plan = Plan(
-                snapshot_digest=snapshot.digest, params_digest="0" * 64, decisions=(), actions=actions
+                snapshot_digest=snapshot.digest, params_digest="0" * 64, decisions=(), actions=decided
             )
             return executor.execute(plan, f"cycle-{self.cycles}", snapshot)
 

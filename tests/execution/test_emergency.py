@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from keeper.execution.errors import LimitError
-from keeper.execution.limits import DAY_S, Limits, check_limits
+from keeper.execution.limits import DAY_S, Limits, Purse, check_limits
 from keeper.model.intent import Outcome, TxState
 from keeper.model.plan import Plan, TxAction
 from keeper.model.units import Wei
@@ -145,12 +145,12 @@ def test_the_native_coin_that_must_stay_binds_rescues_too() -> None:
     with pytest.raises(LimitError, match=r"limits\.min_native"):
         check_limits(
             TIGHT,
-            worst_fee=Wei(10),
+            worst_fees=[Wei(10)],
             value=Wei(0),
             native=Wei(TIGHT.min_native + 9),
             spent=(),
             now_s=0.0,
-            emergency=True,
+            purse=Purse.EMERGENCY,
         )
 
 

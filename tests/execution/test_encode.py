@@ -6,6 +6,7 @@ import pytest
 
 from keeper.chain.transactions import Tx
 from keeper.execution.encode import fee_budget, intents
+from keeper.execution.moved_value import Movement
 from keeper.model.plan import Liquidate, Reason, action_id
 from keeper.model.quote import GasPrice, Quote
 from keeper.model.reads import Address
@@ -73,7 +74,10 @@ def test_each_step_is_an_intent_of_its_own_and_each_episode_too() -> None:
             cycle_id="c",
             sender=SIGNER,
             valid_until_block=50,
+            urgent=True,
+            moves=Movement(usd=Wad(7), asset="BELL", outgoing=Wad(3)),
         )
+        assert [(p.urgent, p.moved_usd, p.outgoing) for p in planned] == [(True, 0, 0), (True, 7, 3)]
         assert [p.sequence for p in planned] == [0, 1]
         assert {(p.kind, p.subject) for p in planned} == {("move_collateral", "bell:10:1")}
         return [p.intent.id for p in planned]

@@ -193,8 +193,9 @@ def test_what_leaves_stays_within_the_budget_with_the_fee(chain: LocalChain) -> 
     with Store.attach(chain.folder / "keeper.sqlite") as store:
         (stored,) = store.intents.within([TxState.CONFIRMED, TxState.FINALIZED])
         (version,) = store.intents.attempts(stored.intent.id)
-    assert version.worst_fee + on_top <= TIGHT.max_gas_wei_per_tx
-    assert 2 * (version.worst_fee + on_top) > TIGHT.max_gas_wei_per_tx
+    assert version.l1_fee == on_top
+    assert version.worst_fee <= TIGHT.max_gas_wei_per_tx
+    assert 2 * version.worst_fee > TIGHT.max_gas_wei_per_tx
 
 
 @nodes

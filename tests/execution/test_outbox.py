@@ -320,7 +320,7 @@ def test_a_call_that_the_adapter_does_not_declare_is_not_sent(
     rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = bell_venue(chain.chain_id, bell=Address("0xbAd0000000000000000000000000000000000001"))
-    monkeypatch.setitem(rig.executor._venues, elsewhere.id, (elsewhere, Bell()))
+    monkeypatch.setitem(rig.executor._carrying._venues, elsewhere.id, (elsewhere, Bell()))
     (outcome,) = rig.cycle([1])
     assert "is not on the allow-list" in outcome.reason
     assert outcome.intent_id == ""
@@ -331,7 +331,7 @@ def test_the_lane_itself_sends_nothing_that_is_not_allowed(rig: Rig, chain: Simu
     rig.cycle([1])
     intent = replace(rig.only().intent, to=Address("0xbAd0000000000000000000000000000000000001"))
     with pytest.raises(NotAllowedError):
-        rig.executor._lanes[chain.chain_id].send(intent)
+        rig.executor._lanes[chain.chain_id, SIGNER].send(intent)
     assert len(chain.broadcasts) == 1
 
 
