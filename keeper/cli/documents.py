@@ -7,6 +7,7 @@ from keeper.model.canonical import plain
 from keeper.model.intent import Outcome
 from keeper.model.margin import MarginProfile
 from keeper.model.plan import Action, Plan, action_id
+from keeper.model.promise import Proof, decimal
 from keeper.model.snapshot import Snapshot
 
 
@@ -50,7 +51,8 @@ def _profile(profile: MarginProfile) -> dict[str, Any]:
 
 def _action(action: Action, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     txs = [_transaction(outcome) for outcome in outcomes]
-    last: Mapping[str, Any] = txs[-1] if txs else {"tx": None, "simulated": None, "outcome": None}
+    nothing = {"tx": None, "simulated": None, "promise": None, "outcome": None}
+    last: Mapping[str, Any] = txs[-1] if txs else nothing
     fields: dict[str, Any] = plain(action)
     common = {"id": action_id(action), "kind": fields.pop("kind"), "subject": fields.pop("subject")}
     return {**common, "reason": fields.pop("reason"), "amounts": fields, **last, "txs": txs}
@@ -68,6 +70,7 @@ def _transaction(outcome: Outcome) -> dict[str, Any]:
         "simulated": None
         if simulated is None
         else {"ok": simulated.ok, "gas": simulated.gas, "error": simulated.error},
+        "promise": None if simulated is None or simulated.promise is None else _promise(simulated.promise),
         "outcome": {
             "intent_id": outcome.intent_id,
             "state": outcome.state.value,
@@ -78,4 +81,32 @@ def _transaction(outcome: Outcome) -> dict[str, Any]:
             "gas_used": outcome.gas_used,
             "fee_wei": None if outcome.fee is None else int(outcome.fee),
         },
+    }
+
+
+def _promise(proof: Proof) -> dict[str, Any]:
+    """Return promise and finding as exact decimals: JSON's numbers would round them."""
+
+    def shown(raw: int | None, decimals: int) -> str | None:
+        return None if raw is None else decimal(raw, decimals)
+
+    return {
+        "checked": proof.checked.value,
+        "broken": proof.broken,
+        "figures": [
+            {
+                "figure": line.name,
+                "unit": line.unit,
+                "least": shown(line.least, line.decimals),
+                "most": shown(line.most, line.decimals),
+                "found": shown(line.found, line.decimals),
+                "tolerance": shown(line.tolerance, line.decimals),
+                "kept": line.kept,
+            }
+            for line in proof.lines
+        ],
+        "outflows": [
+            {"token": o.token, "holder": o.holder, "most": str(o.most), "item": o.item}
+            for o in proof.outflows
+        ],
     }

@@ -21,6 +21,7 @@ from keeper.model.plan import (
     Step,
     action_id,
 )
+from keeper.model.promise import Checked, Line, Proof
 from keeper.model.units import to_float
 
 SHOWN_QUIET = 8
@@ -38,6 +39,7 @@ def plan_view(
         heading(f"Plan {plan.id[:16]}", f"{count(len(plan.actions), 'action')}, "
                 f"{count(len(plan.decisions), 'decision')}"),
         _actions(plan.actions, by_action, chains),
+        *_promises(plan.actions, by_action),
         _decisions(plan.decisions, rows),
     ]  # fmt: skip
     if plan.expected:
@@ -112,6 +114,50 @@ def outcome_text(outcome: Outcome, joint: str = "\n") -> Text:
         gas = f"gas {simulation.gas:,}" if simulation.gas is not None else ""
         return Text(joint.join(filter(None, ("simulated: ok", gas))), style="green")
     return Text(f"simulated: no{joint}{simulation.error}", style="dim" if simulation.benign else "bold red")
+
+
+def _promises(
+    actions: Sequence[Action], outcomes: Mapping[str, Sequence[Outcome]]
+) -> tuple[RenderableType, ...]:
+    """Return what each action was to move beside what its simulation moves, numbered as the actions are.
+
+    What was to stay as it is, and does, is left out.
+    """
+    table = plain_table("Promised by the plan, and found in the simulation at the head")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("changes", ratio=1)
+    for name in ("promised", "found"):
+        table.add_column(name, justify="right")
+    for number, action in enumerate(actions, start=1):
+        proof = _proof(outcomes.get(action_id(action), ()))
+        if proof is None:
+            continue
+        for line in proof.lines:
+            if line.kept and not line.found:
+                continue
+            style = "" if line.kept else "dim" if proof.checked is Checked.NOT else "bold red"
+            found = "not checked" if line.found is None else _amount(line.found, line)
+            table.add_row(str(number), brief(line.name), _promised(line), Text(found, style=style))
+    return (table,) if table.row_count else ()
+
+
+def _proof(outcomes: Sequence[Outcome]) -> Proof | None:
+    """Return the promise of an action: every transaction of it has the same."""
+    simulations = [o.simulation for o in outcomes if o.simulation is not None]
+    return next((s.promise for s in reversed(simulations) if s.promise is not None), None)
+
+
+def _promised(line: Line) -> str:
+    least, most = (None if raw is None else _amount(raw, line) for raw in (line.least, line.most))
+    if least is None or most is None:
+        return f"at least {least}" if most is None else f"at most {most}"
+    return least if least == most else f"{least} to {most}"
+
+
+def _amount(raw: int, line: Line) -> str:
+    """Return raw units for people; `--json` has every place."""
+    text = f"{raw / 10**line.decimals:+,.6f}".rstrip("0").rstrip(".")
+    return f"{text} {line.unit}".rstrip()
 
 
 def _decisions(decisions: Sequence[Decision], rows: int | None) -> RenderableType:

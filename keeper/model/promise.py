@@ -133,6 +133,29 @@ class Proof:
     """Both as promised: what lands is held against them too."""
 
 
+def decimal(raw: int, decimals: int) -> str:
+    """Return raw units as an exact decimal, without trailing zeros: 1500000 of 6 places is `1.5`."""
+    whole, part = divmod(abs(raw), 10**decimals)
+    digits = f".{part:0{decimals}d}".rstrip("0").rstrip(".") if decimals else ""
+    return f"{'-' if raw < 0 else ''}{whole}{digits}"
+
+
+def bounds(line: Line) -> str:
+    """Return what was promised of a figure, in words."""
+    if line.least is not None and line.least == line.most:
+        return in_units(line.least, line)
+    if line.least is None:
+        return "anything" if line.most is None else f"at most {in_units(line.most, line)}"
+    if line.most is None:
+        return f"at least {in_units(line.least, line)}"
+    return f"{in_units(line.least, line)} to {in_units(line.most, line)}"
+
+
+def in_units(raw: int, line: Line) -> str:
+    """Return raw units of a figure as an exact decimal with its unit."""
+    return f"{decimal(raw, line.decimals)} {line.unit}".rstrip()
+
+
 def unpromised(transfers: Sequence[Transfer], holders: Sequence[Address], outflows: Sequence[Outflow]) -> str:
     """Return the first token that leaves one of `holders` without being promised, in words; else empty.
 

@@ -6,6 +6,8 @@ import json
 from keeper.cli.documents import plan_document, profile_document
 from keeper.model.intent import Outcome, Simulation, TxState
 from keeper.model.plan import MarginCall, action_id
+from keeper.model.promise import Checked, Line, Outflow, Proof
+from keeper.model.reads import Address
 from keeper.model.snapshot import Gap
 from keeper.model.units import Wei
 from keeper.policy.decide import decide
@@ -65,6 +67,25 @@ def test_profile_holds_its_minimum() -> None:
     ].keys()
 
 
+PROOF = Proof(
+    checked=Checked.WHOLE,
+    lines=(
+        Line(
+            name="deposit",
+            unit="sETH",
+            decimals=18,
+            least=123456789012345678901234567890123456,
+            most=None,
+            found=-1,
+            tolerance=0,
+            kept=False,
+        ),
+    ),
+    broken="too little",
+    outflows=(Outflow(token=Address("0x2"), holder=Address("0x3"), most=10**30),),
+)
+
+
 def test_plan_holds_its_minimum() -> None:
     sent = [action for action in DECIDED.plan.actions if not isinstance(action, MarginCall)]
     assert sent
@@ -76,7 +97,9 @@ def test_plan_holds_its_minimum() -> None:
             state=TxState.SIMULATED,
             success=None,
             reason="",
-            simulation=Simulation(ok=True, gas=21_000, error=None),
+            simulation=Simulation(
+                ok=True, gas=21_000, error=None, promise=PROOF if name == "deposit" else None
+            ),
             to="0x1",
             data=f"0x{name}",
             value=Wei(10**30),
@@ -94,6 +117,23 @@ def test_plan_holds_its_minimum() -> None:
     assert first["tx"] == {"chain_id": 10, "to": "0x1", "data": "0xdeposit", "value_wei": 10**30}
     assert first["simulated"] == {"ok": True, "gas": 21_000, "error": None}
     assert [t["tx"]["data"] for t in first["txs"]] == ["0xapprove", "0xdeposit"]
+    assert [t["promise"] for t in first["txs"]] == [None, first["promise"]]
+    assert first["promise"] == {
+        "checked": "whole",
+        "broken": "too little",
+        "figures": [
+            {
+                "figure": "deposit",
+                "unit": "sETH",
+                "least": "123456789012345678.901234567890123456",
+                "most": None,
+                "found": "-0.000000000000000001",
+                "tolerance": "0",
+                "kept": False,
+            }
+        ],
+        "outflows": [{"token": "0x2", "holder": "0x3", "most": str(10**30), "item": False}],
+    }
     calls = [a for a in document["actions"] if a["kind"] == "margin_call"]
     assert calls
     assert all(call["tx"] is None and call["txs"] == [] for call in calls)

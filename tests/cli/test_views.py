@@ -13,6 +13,7 @@ from keeper.cli.plan_view import plan_view
 from keeper.cli.profile_view import SHOWN_ACCOUNTS, profiles_view
 from keeper.model.intent import Outcome, Simulation, TxState
 from keeper.model.plan import action_id
+from keeper.model.promise import Checked, Line, Proof
 from keeper.model.snapshot import Gap
 from keeper.policy.decide import decide
 from keeper.service.health import ChainHealth, Health, ProfileHealth, Status
@@ -94,6 +95,43 @@ def test_what_came_of_a_transaction(changes: dict[str, Any], shown: str) -> None
     )
     outcome = dataclasses.replace(plain, **changes)
     assert shown in drawn(plan_view(DECIDED.plan, (outcome,), chains=CHAINS))
+
+
+def test_a_plan_shows_what_was_promised_beside_what_was_found() -> None:
+    action = DECIDED.plan.actions[0]
+
+    def shown(*lines: Line, checked: Checked = Checked.WHOLE) -> str:
+        simulation = Simulation(ok=True, gas=1, error=None, promise=Proof(checked=checked, lines=lines))
+        outcome = Outcome(
+            intent_id="i",
+            action_id=action_id(action),
+            chain_id=10,
+            state=TxState.SIMULATED,
+            success=None,
+            reason="",
+            simulation=simulation,
+        )
+        return " ".join(drawn(plan_view(DECIDED.plan, (outcome,), chains=CHAINS)).split())
+
+    line = Line(
+        name="deposit", unit="USDC", decimals=6, least=5_500_000, most=5_500_000, found=5_500_000,
+        tolerance=0, kept=True,
+    )  # fmt: skip
+    assert "deposit +5.5 USDC +5.5 USDC" in shown(line)
+    open_ended = dataclasses.replace(line, most=None, found=1, kept=False)
+    assert "deposit at least +5.5 USDC +0.000001 USDC" in shown(open_ended)
+    assert "deposit at most +5.5 USDC -1 USDC" in shown(
+        dataclasses.replace(line, least=None, found=-1_000_000)
+    )
+    assert "deposit -1 USDC to +5.5 USDC" in shown(dataclasses.replace(line, least=-1_000_000))
+    assert "not checked" in shown(dataclasses.replace(line, found=None, kept=False), checked=Checked.NOT)
+    large = dataclasses.replace(
+        line, least=-(10**18), found=10**18 + 1, name="deposit, profit and funding of a"
+    )
+    assert "-1,000,000,000,000 USDC" in shown(large)
+    unmoved = dataclasses.replace(line, least=0, most=0, found=0)
+    assert "Promised by the plan" not in shown(unmoved)
+    assert "deposit +0 USDC +1 USDC" in shown(dataclasses.replace(unmoved, found=1_000_000, kept=False))
 
 
 def test_health_shows_reasons_and_ages() -> None:
