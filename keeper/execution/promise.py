@@ -29,7 +29,7 @@ from keeper.model.promise import (
     in_units,
     unpromised,
 )
-from keeper.model.reads import Address, Failed
+from keeper.model.reads import Failed
 from keeper.store.rows import StoredIntent
 
 _BPS: Final = 10_000
@@ -48,8 +48,7 @@ class _Rest:
 class Promises:
     """Simulates actions and holds them to their promises. Remembers whose were broken, until it ends."""
 
-    def __init__(self, sender: Address, limits: Limits, pace: Pace) -> None:
-        self._sender = sender
+    def __init__(self, limits: Limits, pace: Pace) -> None:
         self._limits = limits
         self._pace = pace
         self._rests: dict[tuple[str, str], _Rest] = {}
@@ -66,8 +65,8 @@ class Promises:
         if rest is not None and task.pinned.timestamp_s < rest.until_s:
             raise PromiseRestError(until_s=rest.until_s, times=rest.times, why=rest.why)
         head = task.node.head()
-        promise = task.node.run(task.adapter.promise(task.venue, task.action, self._sender), head)
-        rehearsal = task.node.rehearse(self._sender, txs, promise.reads, task.adapter.meaning)
+        promise = task.node.run(task.adapter.promise(task.venue, task.action, task.sender), head)
+        rehearsal = task.node.rehearse(task.sender, txs, promise.reads, task.adapter.meaning)
         if any(not s.ok and not s.untold for s in rehearsal.simulations):
             return rehearsal.simulations
         proof = prove(promise, rehearsal, self._limits.promise_tolerance_bps)
