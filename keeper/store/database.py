@@ -62,8 +62,8 @@ class Database(ABC):
         """Turn the driver's errors into ours."""
 
     @abstractmethod
-    def own(self, *, patient: bool) -> Owner:
-        """Take the right to send from here; `patient`: as one who has waited for it.
+    def own(self, *, lease_s: float | None) -> Owner:
+        """Take the right to send from here; with `lease_s`, from one who has shown no life for so long.
 
         Raises `StoreBusyError`, and as `reading` does.
         """

@@ -76,6 +76,11 @@ class Leaders:
             leader = json.loads(_read(connection, _LEADER) or "{}")
             _write(connection, _LEADER, json.dumps(leader | {"until_s": self._clock()}))
 
+    def leads(self) -> bool:
+        """Whether the term is still the one that this process began."""
+        with self._database.reading() as connection:
+            return _read(connection, _TERM) == self._term
+
     def stand_by(self) -> None:
         """Note that this process waits for its turn."""
         now_s = self._clock()

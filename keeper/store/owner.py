@@ -18,6 +18,9 @@ class Owner(Protocol):
     on_lost: Callable[[], None]
     """Called, from a thread, when another process has taken it."""
 
+    leads: Callable[[], bool]
+    """Asked, from a thread, whether nobody else has begun a term meanwhile."""
+
     @property
     def lost(self) -> bool:
         """Whether another process holds it now."""
@@ -63,6 +66,7 @@ class FileOwner:
             os.close(self._file)
             raise StoreUnreadableError(path, error.strerror or "cannot be written") from error
         self.on_lost: Callable[[], None] = lambda: None
+        self.leads: Callable[[], bool] = lambda: True
 
     def release(self) -> None:
         """Let another keeper own the store."""

@@ -90,10 +90,10 @@ class Postgres(Database):
         """Give a connection; writers do not keep it waiting."""
         return (self._at_once if at_once else self._plain).connect()
 
-    def own(self, *, patient: bool) -> Owner:
+    def own(self, *, lease_s: float | None) -> Owner:
         """Take the session lock of owners. Raises `StoreBusyError`, and as `reading` does."""
         with self.translated():
-            return SessionOwner(self.place, self._new_engine(poolclass=NullPool), patient=patient)
+            return SessionOwner(self.place, self._new_engine(poolclass=NullPool), lease_s=lease_s)
 
     def require_there(self) -> None:
         """Whether the server is there shows when it is asked."""

@@ -7,14 +7,12 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from keeper.store.errors import StoreBusyError
+from keeper.model.errors import KeeperError
+from keeper.store.errors import StoreBusyError, StoreUnreadableError
 from keeper.store.place import Place
 
 PING_S: Final = 1.0
 """How often the owner's session says something."""
-
-LEASE_S: Final = 15.0
-"""A session that has been silent for longer is ended by who waits for its place."""
 
 _OWNER: Final = {"owner": 7_302}
 """First half of the advisory lock of owners; the second is the schema."""
@@ -46,26 +44,28 @@ class SessionOwner:
         place: Place,
         engine: Engine,
         *,
-        patient: bool,
-        ping_s: float = PING_S,
-        lease_s: float = LEASE_S,
+        lease_s: float | None,
     ) -> None:
         """Take the lock. Raises `StoreBusyError`, and the driver's errors."""
         self._engine = engine
         self._ended = threading.Event()
         self._lost = threading.Event()
         self.on_lost: Callable[[], None] = lambda: None
+        self.leads: Callable[[], bool] = lambda: True
         self._connection: Connection | None = self._connect()
-        if not self._connection.execute(_TRY, _OWNER).scalar():
-            holder = self._holder(self._connection, lease_s if patient else float("inf"))
+        taken = self._connection.execute(_TRY, _OWNER).scalar()
+        if not taken:
+            holder = self._holder(self._connection, lease_s)
             self._connection.close()
+            if taken is None:
+                raise StoreUnreadableError(place, "its schema does not exist")
             raise StoreBusyError(place, holder)
-        self._thread = threading.Thread(target=self._keep, args=(ping_s,), name="store-owner", daemon=True)
+        self._thread = threading.Thread(target=self._keep, args=(PING_S,), name="store-owner", daemon=True)
         self._thread.start()
 
     @property
     def lost(self) -> bool:
-        """Whether another session holds the lock."""
+        """Whether another process has begun a term."""
         return self._lost.is_set()
 
     def release(self) -> None:
@@ -77,13 +77,13 @@ class SessionOwner:
     def _connect(self) -> Connection:
         return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
-    def _holder(self, connection: Connection, lease_s: float) -> str:
+    def _holder(self, connection: Connection, lease_s: float | None) -> str:
         """Return who holds the lock; end all of its sessions when it has shown no life for too long."""
         found = connection.execute(_HOLDER, _OWNER).first()
         if found is None:
             return "unknown"
         _, name, silent_s = found
-        if silent_s is not None and silent_s > lease_s:
+        if lease_s is not None and silent_s is not None and silent_s > lease_s:
             connection.execute(_END_ALL, {"name": name})
         return str(name).removeprefix("keeper ")
 
@@ -91,14 +91,26 @@ class SessionOwner:
         while not self._ended.wait(ping_s):
             try:
                 if self._connection is None:
-                    self._connection = self._connect()
-                    if not self._connection.execute(_TRY, _OWNER).scalar():
+                    self._retake()
+                    if not self.leads():
                         self._lost.set()
                         self.on_lost()
                         return
-                self._connection.execute(_PING)
-            except DBAPIError:
+                else:
+                    self._connection.execute(_PING)
+            except (DBAPIError, KeeperError):
                 self._drop()
+
+    def _retake(self) -> None:
+        """Take the lock again after the session was lost, unless somebody else has it.
+
+        Who has it need not have begun a term, and may never.
+        """
+        connection = self._connect()
+        if connection.execute(_TRY, _OWNER).scalar():
+            self._connection = connection
+        else:
+            connection.close()
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -61,7 +61,7 @@ class Sqlite(Database):
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
-    def own(self, *, patient: bool) -> Owner:
+    def own(self, *, lease_s: float | None) -> Owner:
         """Lock the file beside the store. Raises `StoreBusyError`, `StoreUnreadableError`."""
         if not self.place.parent.is_dir():
             raise StoreUnreadableError(self.place, f"the folder {self.place.parent} does not exist")

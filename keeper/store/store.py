@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from sqlalchemy import insert, select, update
 
@@ -20,6 +20,9 @@ from keeper.store.migrate import require_current, upgrade
 from keeper.store.owner import Owner, own_name
 from keeper.store.place import Place
 from keeper.store.pulse import Pulse
+
+LEASE_S: Final = 15.0
+"""An owner's session says something every second; one silent for so long is frozen, or cut off."""
 
 Mode: TypeAlias = Literal["dry-run", "live"]
 
@@ -41,11 +44,11 @@ def _nothing() -> None:
     """Tell nobody."""
 
 
-def _own(database: Database, wait: Callable[[KeeperError], bool] | None) -> Owner:
+def _own(database: Database, wait: Callable[[KeeperError], bool] | None, lease_s: float) -> Owner:
     """Take the right to send, as soon as `wait` allows."""
     while True:
         try:
-            return database.own(patient=wait is not None)
+            return database.own(lease_s=None if wait is None else lease_s)
         except (StoreBusyError, TransientError) as trouble:
             if wait is None or not wait(trouble):
                 raise
@@ -85,21 +88,23 @@ class Store:
         crash_at: Callable[[str], None] = _go_on,
         busy_s: float = BUSY_S,
         wait: Callable[[KeeperError], bool] | None = None,
+        lease_s: float = LEASE_S,
         on_lost: Callable[[], None] = _nothing,
     ) -> Self:
         """Own the store: create or migrate it, and keep every other keeper away until `close`.
 
         `clock` is the wall clock. `crash_at` is called with the name of every state boundary: a test ends
         the process there. `wait` is for who stands by: it is given what keeps the store from being opened,
-        returns when to try again, and False to give up. `on_lost` is called, from a thread, when another
-        keeper has taken the store from this one.
+        returns when to try again, and False to give up; an owner on PostgreSQL that has shown no life for
+        `lease_s` is replaced. `on_lost` is called, from a thread, when another keeper has taken the store
+        from this one.
 
         Raises `StoreBusyError`, `StoreModeError`, `StoreNewerError`, `StoreUnreadableError`,
         `StoreLockedError`, `StoreUnreachableError`.
         """
         database = database_at(place, busy_s=busy_s)
         try:
-            owner = _own(database, wait)
+            owner = _own(database, wait, lease_s)
         except BaseException:
             database.close()
             raise
@@ -109,6 +114,7 @@ class Store:
             database.settle_in()
             store = cls(database, owner, clock=clock, crash_at=crash_at)
             store._claim(mode)
+            owner.leads = store.leaders.leads
         except BaseException:
             database.close()
             owner.release()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -97,6 +97,15 @@ class Server:
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@/{database}?host={self.folder}&passfile={self.passfile}"
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens: nothing of it is on a network."""
+        return self.folder / ".s.PGSQL.5432"
+
+    def through(self, port: int, url: str) -> str:
+        """Return a URL of this server with the port of a proxy in the place of the socket."""
+        return url.replace("@/", f"@127.0.0.1:{port}/").replace(f"host={self.folder}", "sslmode=disable")
 
     def new_database(self) -> str:
         """Return the URL of an empty database."""
@@ -198,7 +207,7 @@ def postgres() -> Iterator[Server]:
     server.close()
 
 
-def _become(uid: int, gid: int, command: Sequence[str]) -> None:
+def _become(uid: int, gid: int, command: list[str]) -> None:
     """Give up root, ask to end with our parent, and become the command."""
     if os.geteuid() == 0:
         os.setgroups([])
