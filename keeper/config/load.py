@@ -33,6 +33,10 @@ EXPANDED: Final = (
     ("signer", "password_file"),
     ("signer", "url"),
     ("signer", "key_id"),
+    ("signer", "urgent", "keystore"),
+    ("signer", "urgent", "password_file"),
+    ("signer", "urgent", "url"),
+    ("signer", "urgent", "key_id"),
     HISTORY,
 )
 """Keys whose values may name environment variables."""

@@ -368,8 +368,8 @@ class PolicyTable(Table):
         return self
 
 
-class SignerTable(Table):
-    """`[signer]`: where the key lies; the key itself is never here."""
+class UrgentSignerTable(Table):
+    """`[signer.urgent]`: where the key lies; the key itself is never here."""
 
     kind: Literal["keystore", "remote", "kms"] = "keystore"
     keystore: FilePath | None = None
@@ -383,7 +383,7 @@ class SignerTable(Table):
     timeout_s: Positive = 5.0
 
     @model_validator(mode="after")
-    def _complete(self) -> "SignerTable":
+    def _complete(self) -> "UrgentSignerTable":
         needed = {
             "keystore": ("keystore", "password_file"),
             "remote": ("address", "url"),
@@ -398,7 +398,13 @@ class SignerTable(Table):
         return self
 
 
-EmergencyKind = Literal["move_collateral", "liquidate", "hedge", "settle", "refresh"]
+class SignerTable(UrgentSignerTable):
+    """`[signer]`: the same keys, and the table of another signer for urgent work."""
+
+    urgent: UrgentSignerTable | None = None
+
+
+SentKind = Literal["move_collateral", "liquidate", "hedge", "settle", "refresh"]
 
 
 class LimitTable(Table):
@@ -410,9 +416,13 @@ class LimitTable(Table):
     min_native: NonNegative = 0.05
     max_fee_gwei: Positive = 100.0
     valid_blocks: Annotated[int, Field(ge=1)] = 50
-    emergency_kinds: tuple[EmergencyKind, ...] = ("move_collateral", "liquidate")
+    urgent_kinds: tuple[SentKind, ...] = ("move_collateral", "liquidate")
+    emergency_kinds: tuple[SentKind, ...] = ("move_collateral", "liquidate")
     emergency_max_fee_gwei: Positive = 2000.0
     emergency_max_gas_wei_per_day: Annotated[int, Field(ge=0)] = 500_000_000_000_000_000
+    max_moved_usd_per_tx: NonNegative = 500_000.0
+    max_moved_usd_per_hour: NonNegative = 1_000_000.0
+    max_moved_usd_per_day: NonNegative = 5_000_000.0
     promise_tolerance_bps: Annotated[int, Field(ge=0, lt=10_000)] = 500
     require_promise: bool = True
 
@@ -427,6 +437,10 @@ class LimitTable(Table):
         if not self.max_gas_wei_per_tx <= self.max_gas_wei_per_hour <= self.max_gas_wei_per_day:
             raise PydanticCustomError(
                 "order", "expected max_gas_wei_per_tx <= max_gas_wei_per_hour <= max_gas_wei_per_day"
+            )
+        if not self.max_moved_usd_per_tx <= self.max_moved_usd_per_hour <= self.max_moved_usd_per_day:
+            raise PydanticCustomError(
+                "order", "expected max_moved_usd_per_tx <= max_moved_usd_per_hour <= max_moved_usd_per_day"
             )
         return self
 

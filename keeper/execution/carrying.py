@@ -96,7 +96,16 @@ class Carrying:
         lane = self._lanes.get((action.chain_id, sender))
         try:
             task = task_of(action, cycle_id, snapshot, self._venues, self._nodes, sender, self._senders.kinds)
-            found = obstacle(task, self._ledger.intents, lane=lane, pace=self._pace, trouble=trouble)
+            front = None if lane is None else lane.open()
+            gives_way = lane is not None and front is not None and task.urgent and lane.gives_way(front)
+            found = obstacle(
+                task,
+                self._ledger.intents,
+                front=front,
+                gives_way=gives_way,
+                pace=self._pace,
+                trouble=trouble,
+            )
             if found is not None:
                 return (found,)
             txs = transactions(task.node, task.venue, task.adapter, action, sender, task.node.head())

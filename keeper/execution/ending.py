@@ -10,6 +10,7 @@ from keeper.execution.errors import ChainBehindError, DroppedLandedError
 from keeper.execution.ledger import Ledger
 from keeper.execution.limits import Pace
 from keeper.execution.node import NODE_TROUBLE, Node
+from keeper.execution.promise import breach_of
 from keeper.model.intent import OPEN, TxIntent, TxState
 from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef
@@ -99,7 +100,10 @@ class Ending:
         return None
 
     def settle(self, stored: StoredIntent, attempt: Attempt, receipt: Receipt) -> Pursued:
-        """Note a receipt: confirmed, with the reason where it reverted; dropped where it cancelled."""
+        """Note a receipt: confirmed, with the reason where it reverted; dropped where it cancelled.
+
+        Raises `UnpromisedTransferError`, with the store halted and the receipt noted.
+        """
         intent = stored.intent
         block = self._node.block(receipt.block_number)
         succeeded = receipt.status == 1
@@ -125,6 +129,10 @@ class Ending:
             reason=reason,
             changes=tuple(changes.items()),
         )
+        breach = None if cancelled else breach_of(stored, receipt)
+        if breach is not None:
+            # First, because a crash after the receipt was noted would not look at it again.
+            self._ledger.store.halt(str(breach), by="keeper")
         rival = self._rival(stored)
         if rival is None:
             self._ledger.move_together([own])
@@ -132,6 +140,8 @@ class Ending:
             # Its place in the index of nonces is given up before the other takes it.
             self._ledger.move_together([_lost_to(rival, stored, receipt.block_number, cancelled), own])
             self.note_aside(rival.intent.id)
+        if breach is not None:
+            raise breach
         return pursued(stored, Reaction.CANCELLED if cancelled else Reaction.ADOPTED, reason)
 
     def reopen(self, stored: StoredIntent) -> str:

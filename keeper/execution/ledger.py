@@ -2,13 +2,15 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from keeper.model.canonical import plain
 from keeper.model.intent import Simulation, TxState
 from keeper.model.reads import Address
 from keeper.model.record import Record, RecordKind
+from keeper.store.errors import StoreBehindError
 from keeper.store.intents import Intents
 from keeper.store.rows import ENDED, Attempt, Move, StoredIntent, Transition
 from keeper.store.store import Store
@@ -47,6 +49,7 @@ class Ledger:
         self._journal = journal
         self._cycle_id = ""
         self._chain_time_s = 0
+        self._behind = False
 
     @property
     def intents(self) -> Intents:
@@ -54,18 +57,24 @@ class Ledger:
         return self.store.intents
 
     def begin(self, cycle_id: str, chain_time_s: int) -> None:
-        """Name the cycle that the next moves belong to."""
-        self._cycle_id = cycle_id
-        self._chain_time_s = chain_time_s
+        """Name the cycle that the next moves belong to, and record what the last one could not."""
+        with self._in_turn():
+            self._cycle_id = cycle_id
+            self._chain_time_s = chain_time_s
 
     def catch_up(self) -> int:
-        """Record the moves that a crash kept out of the journal. Returns how many.
+        """Record the moves that a crash or a full disk kept out of the journal. Returns how many.
 
-        A journal without any move is a new one: only what is still under way is repeated in it.
+        A journal without any move is a new one: only what is still under way is repeated in it. Raises
+        `StoreBehindError` when the journal knows a move that the store does not.
         """
         last = self._journal.last(RecordKind.TRANSITION)
         if last is not None:
-            missed = self.intents.transitions(after=int(last.body["transition"]))
+            told = int(last.body["transition"])
+            known = self.intents.transitions(after=told - 1)
+            if not known or known[0].id != told:
+                raise StoreBehindError(self.store.place, told)
+            missed = known[1:]
         else:
             running = self.intents.within([state for state in TxState if state not in ENDED])
             missed = tuple(
@@ -77,7 +86,7 @@ class Ledger:
 
     def plan(self, planned: Sequence[StoredIntent]) -> None:
         """Write new intents, all or none."""
-        with self._turn:
+        with self._in_turn():
             for transition in self.intents.plan(planned):
                 self._tell(transition)
 
@@ -93,12 +102,12 @@ class Ledger:
 
     def move(self, intent_id: str, to: TxState, reason: str = "", **changes: object) -> None:
         """Take an intent to another state. Raises `IllegalMoveError`."""
-        with self._turn:
+        with self._in_turn():
             self._tell(self.intents.move(intent_id, to, reason=reason, **changes))
 
     def move_together(self, moves: Sequence[Move]) -> None:
         """Take several intents to other states, all or none. Raises `IllegalMoveError`."""
-        with self._turn:
+        with self._in_turn():
             for transition in self.intents.move_together(moves):
                 self._tell(transition)
 
@@ -108,7 +117,7 @@ class Ledger:
         """Assign the nonce, sign, keep the bytes. Other lanes go on while the signer takes its time."""
         while True:
             attempt = make(max(at_least, self.intents.next_nonce(lane)))
-            with self._turn:
+            with self._in_turn():
                 transition = self.intents.keep(intent_id, lane, at_least, attempt)
                 if transition is not None:
                     self._tell(transition)
@@ -116,12 +125,12 @@ class Ledger:
 
     def sign_again(self, intent_id: str, attempt: Attempt, reason: str) -> None:
         """Keep a replacement at the same nonce."""
-        with self._turn:
+        with self._in_turn():
             self._tell(self.intents.sign_again(intent_id, attempt, reason))
 
     def take_over(self, intent_id: str, displaced_id: str, attempt: Attempt, reason: str) -> None:
         """Keep bytes at the nonce of another intent. Raises `IllegalMoveError`."""
-        with self._turn:
+        with self._in_turn():
             self._tell(self.intents.take_over(intent_id, displaced_id, attempt, reason))
 
     def fill(
@@ -129,11 +138,24 @@ class Ledger:
     ) -> Attempt:
         """Plan and sign a transaction at a nonce that nobody uses any more."""
         attempt = make(nonce)
-        with self._turn:
+        with self._in_turn():
             transitions, _ = self.intents.fill(planned, nonce, simulation, lambda _: attempt)
             for transition in transitions:
                 self._tell(transition)
         return attempt
+
+    @contextmanager
+    def _in_turn(self) -> Generator[None]:
+        """Give way to one move and its record at a time.
+
+        Where a move was written and its record was not, nothing further is done before that is made good.
+        """
+        with self._turn:
+            if self._behind:
+                self.catch_up()
+            self._behind = True
+            yield
+            self._behind = False
 
     def _tell(self, transition: Transition) -> None:
         body = plain(transition)

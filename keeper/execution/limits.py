@@ -10,7 +10,7 @@ from keeper.model.units import NO_WEI, ONE, Wad, Wei
 
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
-MAX_MOVED_USD: Final = (Wad(250_000 * ONE), Wad(1_000_000 * ONE), Wad(5_000_000 * ONE))
+MAX_MOVED_USD: Final = (Wad(500_000 * ONE), Wad(1_000_000 * ONE), Wad(5_000_000 * ONE))
 """Per action, hour and day, unless the configuration says otherwise."""
 
 

@@ -114,18 +114,17 @@ def prove(promise: Promise, rehearsal: Rehearsal, tolerance_bps: int) -> Proof:
     )
 
 
-def require_promised(stored: StoredIntent, receipt: Receipt) -> None:
+def breach_of(stored: StoredIntent, receipt: Receipt) -> UnpromisedTransferError | None:
     """Hold what landed against its promise: no token may have left a wallet of ours that was not named.
 
     The receipt holds our own transaction's transfers only, so neither prices nor others' transactions
-    matter. Raises `UnpromisedTransferError`.
+    matter. Returns what is to stop all sending; None where the promise was kept, or nothing was promised.
     """
     proof = stored.simulation.promise if stored.simulation is not None else None
     if proof is None or receipt.status != 1:
-        return
+        return None
     found = unpromised(receipt.transfers, proof.holders, proof.outflows)
-    if found:
-        raise UnpromisedTransferError(stored.intent.id, receipt.tx_hash, found)
+    return UnpromisedTransferError(stored.intent.id, receipt.tx_hash, found) if found else None
 
 
 _UNCHECKED: Final = (
@@ -154,6 +153,7 @@ def _line(figure: Figure, rehearsal: Rehearsal, tolerance_bps: int) -> Line:
         found=found,
         tolerance=tolerance,
         kept=found is not None and _within(figure, found, tolerance),
+        priced=figure.priced,
     )
 
 
@@ -193,7 +193,7 @@ def _only_fell_short(proof: Proof) -> bool:
     return (
         bool(short)
         and all(
-            line.tolerance > 0
+            line.priced
             and line.found is not None
             and (0 < line.found < (line.least or 0) or (line.most or 0) < line.found < 0)
             for line in short

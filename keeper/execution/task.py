@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from keeper.execution.errors import LaneTakenError, UnknownVenueError, UnpinnedChainError
-from keeper.execution.lane import Lane
 from keeper.execution.limits import Pace
 from keeper.execution.node import Node
 from keeper.execution.outcome import not_done, outcome_of
@@ -76,19 +75,25 @@ def task_of(
 
 
 def obstacle(
-    task: Task, intents: Intents, *, lane: Lane | None, pace: Pace, trouble: str | None
+    task: Task,
+    intents: Intents,
+    *,
+    front: StoredIntent | None,
+    gives_way: bool,
+    pace: Pace,
+    trouble: str | None,
 ) -> Outcome | None:
     """Return why an action must not be carried out now; None when it may.
 
-    `lane` is the one that the action would use, None in dry-run. `trouble` is why its chain is left alone.
+    `front` is what is on its way in the lane that the action would use, and `gives_way` whether the action
+    takes its nonce over. `trouble` is why its chain is left alone.
     """
     action = task.action
     if trouble is not None:
         return not_done(action, trouble)
-    front = None if lane is None else lane.open()
-    gives_way = lane is not None and front is not None and task.urgent and lane.gives_way(front)
     running = intents.open_like(task.action_id, task.topic)
-    if running is not None and not (gives_way and front is not None and running.intent.id == front.intent.id):
+    displaced = front is not None and gives_way and running is not None and running.intent == front.intent
+    if running is not None and not displaced:
         return replace(outcome_of(running), reason=f"already on its way at nonce {running.nonce}")
     if front is not None and not gives_way:
         return not_done(action, str(LaneTakenError(f"{front.kind} of {front.subject}", front.nonce)))

@@ -31,6 +31,8 @@ def fields(table: type[Table], prefix: str = "") -> Iterator[tuple[str, FieldInf
     """Yield every key as `table.key`, names and list entries left out."""
     for name, field in table.model_fields.items():
         key = f"{prefix}{field.alias or name}"
+        if key == "signer.urgent":
+            continue  # the same keys once more: the example shows them in comments
         if key in NAMED:
             yield from fields(NAMED[key], f"{key}.")
         elif nested := [
