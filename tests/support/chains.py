@@ -77,6 +77,8 @@ def chains(deployed_chains: Chains) -> Iterator[Chains]:
     nodes = deployed_chains.world.nodes.values()
     kept = [(node, node.snapshot()) for node in nodes]
     yield deployed_chains
+    for node, _ in kept:
+        node.rpc("anvil_dropAllTransactions")  # else what waits is mined in the next test
     deployed_chains.mine_every(0)
     for node, name in kept:
         node.revert(name)

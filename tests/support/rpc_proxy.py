@@ -132,6 +132,10 @@ _KINDS: Final = {
     "limited": "rate limits",
     "answered": "false answers",
     "changed": "altered answers",
+    "lagging": "lagging heads",
+    "frozen": "frozen heads",
+    "lying": "lies",
+    "landed_and_refused": "taken, answer lost",
 }
 """By the function that makes the fault, what the run's tally calls it."""
 
@@ -192,9 +196,13 @@ class RpcProxy:
         when: Callable[[list[Any]], bool] = lambda _: True,
         skip: int = 0,
         times: int | None = None,
+        kind: str = "",
     ) -> Rule:
-        """Add a rule: for these methods (none: all), after `skip` fitting requests, at most `times` times."""
-        kind = _KINDS.get(fault.__qualname__.partition(".")[0], "altered answers")
+        """Add a rule: for these methods (none: all), after `skip` fitting requests, at most `times` times.
+
+        `kind` is what the run's tally counts it as; as a rule the fault's own name says it.
+        """
+        kind = kind or _KINDS.get(fault.__qualname__.partition(".")[0], "altered answers")
         rule = Rule(fault, frozenset(methods), when, skip, times, kind)
         with self._lock:
             self._rules.append(rule)
@@ -207,8 +215,15 @@ class RpcProxy:
         def frozen(exchange: Exchange) -> Reply:
             return self._pass_on(exchange.method, [number, *exchange.params[1:]], exchange.id)
 
-        self.fault(answered(number), "eth_blockNumber")
-        self.fault(frozen, "eth_getBlockByNumber", when=lambda params: params[0] == "latest")
+        kind = _KINDS["frozen"]
+        self.fault(answered(number), "eth_blockNumber", kind=kind)
+        self.fault(frozen, "eth_getBlockByNumber", when=lambda params: params[0] == "latest", kind=kind)
+
+    def stand_before(self, upstream: str) -> None:
+        """From now on, stand in front of another node."""
+        if upstream != self.upstream:
+            tally.fault("another chain's node")
+        self.upstream = upstream
 
     def clear(self) -> None:
         """Behave again."""
