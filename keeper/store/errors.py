@@ -18,6 +18,7 @@
   * CommitUnknownError       the server was lost before it said whether the move was written
 * TripwireError              halt
   * IllegalMoveError         our own records contradict each other
+  * StoreBehindError         the journal knows more than the store
 """
 
 from keeper.model.errors import ConfigError, TransientError, TripwireError
@@ -187,6 +188,22 @@ class CommitUnknownError(TransientError):
         super().__init__(
             f"the store {shown(place)} was lost during a commit: whether it was written shows when it is back"
         )
+
+
+class StoreBehindError(TripwireError):
+    """The journal tells of a move that the store does not have: this is another store, or an old copy."""
+
+    place: Place
+    told: int
+    """Number of the last move in the journal."""
+
+    def __init__(self, place: Place, told: int) -> None:
+        super().__init__(
+            f"the store {shown(place)} does not have move {told}, which the journal tells of: it is an older "
+            "copy, or another store; put the right one back, or start a new journal"
+        )
+        self.place = place
+        self.told = told
 
 
 class IllegalMoveError(TripwireError):
