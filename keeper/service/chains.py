@@ -144,7 +144,7 @@ def observer_of(
     settings: Settings,
     connected: Mapping[int, ChainClient],
     *,
-    sender: Address | None = None,
+    senders: Sequence[Address] = (),
     load: Callable[[str], Found | None] = lambda _: None,
     save: Callable[[str, Found], None] = lambda _venue, _found: None,
 ) -> Observer:
@@ -152,7 +152,7 @@ def observer_of(
     return Observer(
         connected,
         venues_of(settings),
-        [*settings.owners(), *([sender] if sender is not None else [])],
+        [*settings.owners(), *senders],
         staleness=settings.params().staleness,
         natives={table.chain_id: table.native for table in settings.chains.values()},
         load=load,

@@ -30,13 +30,13 @@ class NoCodeError(ConfigError):
 class TakerMismatchError(ConfigError):
     """Positions that a liquidation takes over would land in another account than the policy counts on."""
 
-    def __init__(self, taker: Address, signer: Address) -> None:
+    def __init__(self, taker: Address, *signers: Address) -> None:
         super().__init__(
-            f"policy.liquidation.taker is {taker}, the signer is {signer}: what a liquidation takes over "
-            "lands with the signer, so name it there"
+            f"policy.liquidation.taker is {taker}, the signer is {' or '.join(signers)}: what a liquidation "
+            "takes over lands with the signer, so name it there"
         )
         self.taker = taker
-        self.signer = signer
+        self.signers = signers
 
 
 class UnknownBlockError(ConfigError):

@@ -63,6 +63,9 @@ class ChainHealth:
     native_wei: Wei | None = None
     """What the signer held after the last cycle. None in dry-run."""
 
+    urgent_native_wei: Wei | None = None
+    """The same of the signer of urgent work. None where there is none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileHealth:
@@ -193,6 +196,7 @@ def _chains(settings: Settings, beat: Beat | None, now_s: float) -> Iterator[Cha
             lag_blocks=found.number - found.pinned if found else None,
             endpoints=found.endpoints if found else (),
             native_wei=found.native if found else None,
+            urgent_native_wei=found.urgent_native if found else None,
         )
 
 
@@ -236,8 +240,9 @@ def _chain_reasons(chain: ChainHealth, limit_s: int) -> Iterator[str]:
 
 def _native_reasons(settings: Settings, chain: ChainHealth) -> Iterator[str]:
     least, coin = settings.limits.min_native, settings.chains[chain.name].native
-    if chain.native_wei is not None and chain.native_wei < int(least * ONE):
-        yield (
-            f"the signer holds {coins(chain.native_wei):.6g} {coin} on chain {chain.name} ({chain.chain_id}),"
-            f" limits.min_native is {least:g}: nothing more is sent there; send it native coin"
-        )
+    for who, held in (("signer", chain.native_wei), ("urgent signer", chain.urgent_native_wei)):
+        if held is not None and held < int(least * ONE):
+            yield (
+                f"the {who} holds {coins(held):.6g} {coin} on chain {chain.name} ({chain.chain_id}),"
+                f" limits.min_native is {least:g}: nothing more is sent there; send it native coin"
+            )

@@ -1,6 +1,7 @@
 """Which signer the settings name. Called in live mode only: a dry-run loads nothing that signs."""
 
 from keeper.config.settings import Settings
+from keeper.config.tables import UrgentSignerTable
 from keeper.execution.signer import KeystoreSigner, Signer
 
 
@@ -9,8 +10,18 @@ def load_signer(settings: Settings) -> Signer:
 
     Raises `KeystoreError`, `SignerUnfit`, `SignerUnreachable`, `SignerRefused`.
     """
-    table = settings.signer
-    assert table is not None, "the settings' own checks demand a signer in live mode"
+    assert settings.signer is not None, "the settings' own checks demand a signer in live mode"
+    return _load(settings.signer)
+
+
+def load_urgent_signer(settings: Settings) -> Signer | None:
+    """Return the signer of urgent work; None where one signer does all. Raises as `load_signer` does."""
+    if settings.signer is None or settings.signer.urgent is None:
+        return None
+    return _load(settings.signer.urgent)
+
+
+def _load(table: UrgentSignerTable) -> Signer:
     if table.kind == "keystore":
         assert table.keystore is not None
         assert table.password_file is not None

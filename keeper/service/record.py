@@ -57,13 +57,14 @@ class CycleRecorder:
         hosts: Mapping[int, Sequence[str]],
         heads: Callable[[], Mapping[int, BlockRef]],
         natives: Callable[[], Mapping[int, Wei]] = dict,
+        urgent_natives: Callable[[], Mapping[int, Wei]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to record.
 
         `chains` names the chain ids, `hosts` their endpoints without credentials; `heads` asks for the
-        newest blocks, `natives` for what the signer holds, and both leave out a chain that does not
-        answer.
+        newest blocks, `natives` for what the signer holds, `urgent_natives` the same of the signer of urgent
+        work, and all leave out a chain that does not answer.
         """
         self.last = None
         self._store = store
@@ -72,6 +73,7 @@ class CycleRecorder:
         self._hosts = hosts
         self._heads = heads
         self._natives = natives
+        self._urgent_natives = urgent_natives
         self._clock = clock
 
     def good(self, cycle: Cycle, started_at_s: float) -> None:
@@ -113,7 +115,7 @@ class CycleRecorder:
 
     def _chain_beats(self, snapshot: Snapshot) -> tuple[ChainBeat, ...]:
         """Return every chain that was read. A pinned block is not newer than its head."""
-        heads, natives = self._heads(), self._natives()
+        heads, natives, urgent_natives = self._heads(), self._natives(), self._urgent_natives()
         beats: list[ChainBeat] = []
         for pinned in snapshot.blocks:
             head = heads.get(pinned.chain_id, pinned)
@@ -127,6 +129,7 @@ class CycleRecorder:
                     first_seen_s=self._clock(),
                     endpoints=tuple({"host": host} for host in self._hosts[pinned.chain_id]),
                     native=natives.get(pinned.chain_id),
+                    urgent_native=urgent_natives.get(pinned.chain_id),
                 )
             )
         return tuple(beats)

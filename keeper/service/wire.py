@@ -4,7 +4,7 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from keeper.model.plan import Plan
 from keeper.model.reads import Address
 from keeper.model.record import Record, RecordKind
 from keeper.model.snapshot import Snapshot
-from keeper.model.units import ONE, Wei
+from keeper.model.units import ONE, Wei, floor_to_wad
 from keeper.policy.decide import decide
 from keeper.protocols.adapter import Finding
 from keeper.service.chains import (
@@ -48,7 +48,7 @@ from keeper.service.check import check
 from keeper.service.cycle import Cycle, Stages, run_cycle
 from keeper.service.daemon import Daemon, Schedule, Stop
 from keeper.service.errors import NotLiveError, TakerMismatchError
-from keeper.service.keys import load_signer
+from keeper.service.keys import load_signer, load_urgent_signer
 from keeper.service.leader import Turn, opened_in_turn
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
 from keeper.service.screening import Screen, Screening
@@ -77,7 +77,7 @@ class Keeper:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return the limits of execution, in wei."""
+    """Return the limits of execution, in wei and exact USD."""
     table = settings.limits
     return Limits(
         max_gas_wei_per_tx=Wei(table.max_gas_wei_per_tx),
@@ -86,6 +86,10 @@ def limits_of(settings: Settings) -> Limits:
         min_native=Wei(int(table.min_native * ONE)),
         max_fee_per_gas=Wei(int(table.max_fee_gwei * GWEI)),
         valid_blocks=table.valid_blocks,
+        urgent_kinds=frozenset(table.urgent_kinds),
+        max_moved_usd_per_tx=floor_to_wad(table.max_moved_usd_per_tx),
+        max_moved_usd_per_hour=floor_to_wad(table.max_moved_usd_per_hour),
+        max_moved_usd_per_day=floor_to_wad(table.max_moved_usd_per_day),
         emergency_kinds=frozenset(table.emergency_kinds),
         emergency_max_fee_per_gas=Wei(int(table.emergency_max_fee_gwei * GWEI)),
         emergency_max_gas_wei_per_day=Wei(table.emergency_max_gas_wei_per_day),
@@ -130,7 +134,7 @@ def rehearse(settings: Settings) -> Cycle:
         Store.open(Path(folder) / "plan.sqlite", "dry-run") as store,
         clients(settings, client_of) as connected,
     ):
-        observer = observer_of(settings, connected, sender=sender)
+        observer = observer_of(settings, connected, senders=[sender])
         executor = _executor(settings, connected, store, _Forgotten(), sender=sender, signer=None)
         stages = Stages(
             observe=observer.observe,
@@ -157,10 +161,12 @@ def assemble(
         raise NotLiveError(settings.source)
     stop = stop or Stop()
     signer = load_signer(settings) if live else None
+    urgent = load_urgent_signer(settings) if live else None
     sender = signer.address if signer is not None else rehearsing_sender(settings)
     params = settings.params()
     if signer is not None and params.liquidation.enabled:
-        _require_taker(params.liquidation.taker, signer.address)
+        liquidating = urgent if "liquidate" in settings.limits.urgent_kinds else None
+        _require_taker(params.liquidation.taker, signer, liquidating)
     mode: Mode = "live" if live else "dry-run"
     with contextlib.ExitStack() as stack:
         connected: dict[int, ChainClient] = {}
@@ -171,17 +177,19 @@ def assemble(
         store = stack.enter_context(
             Store.open(settings.store.place, mode, crash_at=_crash_at(), wait=turn, on_lost=stop.step_down)
         )
-        opened = opened_in_turn(lambda: _journal(settings), stop, waits=standby)
-        journal = stack.enter_context(opened)
+        journal = stack.enter_context(opened_in_turn(lambda: _journal(settings), stop, waits=standby))
         if turn is not None:
             turn.end()
         else:
             connected |= stack.enter_context(clients(settings, reach))
         require_code(settings, connected)
         journal.opened(mode, __version__)
-        observer = observer_of(settings, connected, sender=sender, load=store.found, save=store.save_found)
-        observe = stack.enter_context(_looking(settings, observer, sender))
-        executor = _executor(settings, connected, store, journal, sender=sender, signer=signer, stop=stop)
+        senders = [sender] if urgent is None else [sender, urgent.address]
+        observer = observer_of(settings, connected, senders=senders, load=store.found, save=store.save_found)
+        observe = stack.enter_context(_looking(settings, observer, senders))
+        executor = _executor(
+            settings, connected, store, journal, sender=sender, signer=signer, urgent=urgent, stop=stop
+        )
         recorder = CycleRecorder(
             store,
             journal,
@@ -189,6 +197,7 @@ def assemble(
             hosts={chain_id: client.hosts for chain_id, client in connected.items()},
             heads=lambda: heads_of(connected),
             natives=lambda: natives_of(connected, sender) if live else {},
+            urgent_natives=lambda: {} if urgent is None else natives_of(connected, urgent.address),
         )
         daemon = Daemon(
             stages=Stages(
@@ -210,21 +219,6 @@ def assemble(
         yield Keeper(daemon=daemon, recorder=recorder, report=report, store=store)
 
 
-@contextlib.contextmanager
-def _looking(settings: Settings, observer: Observer, sender: Address) -> Iterator[Callable[[], Snapshot]]:
-    """Give what a cycle observes with. The full reads behind a screen have connections of their own."""
-    table = settings.screen
-    if not table.enabled:
-        yield observer.observe
-        return
-    with clients(settings, client_of) as others:
-        behind = observer_of(settings, others, sender=sender)
-        screen = Screen(full_read_s=table.full_read_s, min_accounts=table.min_accounts)
-        screening = Screening(observer, behind, screen)
-        with screening.running():
-            yield screening.observe
-
-
 def _journal(settings: Settings) -> Journal:
     table = settings.journal
     return Journal.open(
@@ -232,9 +226,27 @@ def _journal(settings: Settings) -> Journal:
     )
 
 
-def _require_taker(taker: Address | None, signer: Address) -> None:
-    if taker is not None and taker != signer:
-        raise TakerMismatchError(taker, signer)
+@contextlib.contextmanager
+def _looking(
+    settings: Settings, observer: Observer, senders: Sequence[Address]
+) -> Iterator[Callable[[], Snapshot]]:
+    """Give what a cycle observes with. The full reads behind a screen have connections of their own."""
+    table = settings.screen
+    if not table.enabled:
+        yield observer.observe
+        return
+    with clients(settings, client_of) as others:
+        behind = observer_of(settings, others, senders=senders)
+        screen = Screen(full_read_s=table.full_read_s, min_accounts=table.min_accounts)
+        screening = Screening(observer, behind, screen)
+        with screening.running():
+            yield screening.observe
+
+
+def _require_taker(taker: Address | None, *signers: Signer | None) -> None:
+    able = [signer.address for signer in signers if signer is not None]
+    if taker is not None and taker not in able:
+        raise TakerMismatchError(taker, *able)
 
 
 class _Forgotten:
@@ -271,6 +283,7 @@ def _executor(
     *,
     sender: Address,
     signer: Signer | None,
+    urgent: Signer | None = None,
     stop: Stop | None = None,
 ) -> Executor:
     return Executor(
@@ -280,6 +293,8 @@ def _executor(
         journal=journal,
         sender=sender,
         signer=signer,
+        urgent_signer=urgent,
+        taker=settings.taker(),
         limits=limits_of(settings),
         live=signer is not None,
         final_after_blocks={t.chain_id: t.final_after_blocks for t in settings.chains.values()},
