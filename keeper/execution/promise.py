@@ -180,7 +180,7 @@ def _change(terms: Sequence[Term], rehearsal: Rehearsal) -> int | None:
 
 
 def _picked(answer: Any, path: Sequence[int | str]) -> int | None:
-    if isinstance(answer, Failed):
+    if answer is None or isinstance(answer, Failed):
         return None
     for step in path:
         answer = answer[step]

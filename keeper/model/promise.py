@@ -117,6 +117,8 @@ class Line:
     """By how much a bound may be missed. Raw units, >= 0."""
 
     kept: bool
+    priced: bool = False
+    """Follows a price: see `Figure`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

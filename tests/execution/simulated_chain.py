@@ -24,6 +24,7 @@ from keeper.chain.simulation import Explain, Rehearsal
 from keeper.chain.transactions import Fees, Receipt, Tx
 from keeper.execution.signer import Signed
 from keeper.model.intent import Simulation
+from keeper.model.promise import Transfer
 from keeper.model.reads import Address, Call, Read, Reads, T
 from keeper.model.snapshot import BlockRef
 from keeper.model.units import NO_WEI, Wei
@@ -105,6 +106,9 @@ class SimulatedChain:
 
     refusing: bool = False
     """The contract reverts already in the simulation."""
+
+    moving: tuple[Transfer, ...] = ()
+    """Tokens that everything mined moves, whatever its simulation shows."""
 
     blocks: list[Block] = field(default_factory=list)
     pool: dict[int, tuple[dict[str, Any], str]] = field(default_factory=dict)
@@ -307,6 +311,7 @@ class SimulatedChain:
                         status=mined.status,
                         gas_used=int(mined.tx["gas"]) * 4 // 5,
                         effective_gas_price=mined.gas_price,
+                        transfers=self.moving if mined.status == 1 else (),
                     )
         return None
 
