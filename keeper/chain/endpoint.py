@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -25,12 +26,16 @@ class Endpoint:
     requests: int
     """POSTs made so far."""
 
+    date: str
+    """The HTTP header of this name in the last answer; empty where it had none."""
+
     def __init__(self, url: str, *, timeout_s: float) -> None:
         parts = urlsplit(url)
         self.host = shown_host(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise EndpointUnfit(self.host, "http://host[:port][/path] or https://...")
         self.requests = 0
+        self.date = ""
         self._timeout_s = timeout_s
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._secrets = _secrets(url)
@@ -70,6 +75,28 @@ class Endpoint:
         if answer.get("id") != number:
             raise self._failed(f"answered request {answer.get('id')!r}, expected {number}")
         return answer["result"]
+
+    def ask_together(self, method: str, params: Sequence[list[Any]], *, timeout_s: float) -> list[Any]:
+        """Return the results of several questions in one request, in their order.
+
+        Raises `RateLimited`, `NodeRefused` where the node takes no such request, or gives not every result.
+        """
+        self.requests += 1
+        questions = [{"jsonrpc": "2.0", "id": i, "method": method, "params": p} for i, p in enumerate(params)]
+        status, retry_after_s, body = self._post(json.dumps(questions).encode(), timeout_s)
+        if status == 429:
+            raise RateLimited(self.host, "rate limit (HTTP 429)", retry_after_s)
+        try:
+            answers = json.loads(body)
+        except ValueError:
+            raise NodeRefused(self.host, "a batch", status, "no JSON") from None
+        if isinstance(answers, dict) and answers.get("error") is not None:
+            raise self._refusal("a batch", answers["error"], retry_after_s)
+        listed = [a for a in answers if isinstance(a, dict)] if isinstance(answers, list) else []
+        results = {a.get("id"): a["result"] for a in listed if "result" in a}
+        if results.keys() != set(range(len(params))):
+            raise NodeRefused(self.host, "a batch", status, f"{len(results)} of {len(params)} answered")
+        return [results[i] for i in range(len(params))]
 
     def close(self) -> None:
         """Close the connection."""
@@ -114,6 +141,7 @@ class Endpoint:
                 response.close()
                 raise urllib3.exceptions.TimeoutError
         response.release_conn()
+        self.date = response.headers.get("Date", "")
         return response.status, _seconds(response.headers.get("Retry-After")), b"".join(pieces)
 
     def _refusal(self, method: str, error: object, retry_after_s: float | None) -> Exception:

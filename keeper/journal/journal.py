@@ -27,6 +27,7 @@ from keeper.journal.segments import (
     closed_segments,
     first_record,
     number_of,
+    require_all,
     sync_folder,
 )
 from keeper.journal.tail import checked_end, cut_torn_line, first_line, pieces_from_end
@@ -120,7 +121,11 @@ class Journal:
                 path, file, head_file, head, torn_bytes,
                 segment_bytes=segment_bytes, keep_days=keep_days, clock=clock, crash_at=crash_at,
             )  # fmt: skip
-            _require_segments(path, journal.segment, head)
+            closed = closed_segments(path)
+            if closed and (head is None or closed[-1].number >= journal.segment):
+                text = f"segment {closed[-1].number} is there, and segment {journal.segment} is being written"
+                raise JournalDamagedError(path, 0, text)
+            require_all(path, journal.segment, closed)
         except BaseException as error:
             for opened in files:
                 os.close(opened)
@@ -339,14 +344,3 @@ def _opened(path: Path, flags: int, files: list[int]) -> int:
     """Open a file, and remember it so that it is closed when opening another one fails."""
     files.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o644))
     return files[-1]
-
-
-def _require_segments(path: Path, writing: int, head: Head | None) -> None:
-    """Raise `JournalDamagedError` when the names of the closed segments have a hole."""
-    numbers = [closed.number for closed in closed_segments(path)]
-    if numbers and (head is None or numbers[-1] >= writing):
-        text = f"segment {numbers[-1]} is there, and segment {writing} is being written"
-        raise JournalDamagedError(path, 0, text)
-    for number in range(numbers[0] if numbers else writing, writing):
-        if number not in numbers:
-            raise JournalDamagedError(path, 0, f"segment {number} is missing")

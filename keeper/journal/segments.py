@@ -14,11 +14,13 @@ import gzip
 import os
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
+from keeper.journal.errors import JournalDamagedError
 from keeper.journal.line import UnfitLineError, from_line
 from keeper.model.record import Record, RecordKind
 
@@ -69,6 +71,14 @@ def closed_segments(journal: Path) -> tuple[Closed, ...]:
     names = (name for name in os.listdir(journal.parent) if name.startswith(journal.name))
     found = {match[1] for name in names if (match := _NAME.fullmatch(name, len(journal.name)))}
     return tuple(Closed(journal=journal, number=n) for n in sorted(int(digits) for digits in found))
+
+
+def require_all(journal: Path, writing: int, closed: Sequence[Closed]) -> None:
+    """Raise `JournalDamagedError` when the numbers before the segment being written have a hole."""
+    numbers = [segment.number for segment in closed]
+    for number in range(numbers[0] if numbers else writing, writing):
+        if number not in numbers:
+            raise JournalDamagedError(journal, 0, f"segment {number} is missing")
 
 
 def first_record(line: bytes) -> Record | None:

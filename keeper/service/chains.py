@@ -21,7 +21,7 @@ from keeper.model.units import Wei
 from keeper.model.venue import Venue
 from keeper.protocols.adapter import Adapter, Finding, Found
 from keeper.protocols.registry import ADAPTERS
-from keeper.service.check import bytecode, failures
+from keeper.service.check.contracts import bytecode
 from keeper.service.errors import NoCodeError, UnknownBlockError
 from keeper.snapshot.observe import Observer
 
@@ -122,7 +122,8 @@ def require_code(settings: Settings, connected: Mapping[int, ChainClient]) -> No
     for name in settings.venue_tables:
         venue = settings.venue(name)
         with contextlib.suppress(TransientError, DataError):
-            missing += failures(list(bytecode(name, venue, connected[venue.chain_id])))
+            found = bytecode(name, venue, connected[venue.chain_id])
+            missing += [finding for finding in found if not finding.ok]
     if missing:
         raise NoCodeError(settings.source, missing)
 

@@ -30,7 +30,6 @@ from keeper.model.record import Record, RecordKind
 from keeper.model.snapshot import Snapshot
 from keeper.model.units import ONE, Wei, floor_to_wad
 from keeper.policy.decide import decide
-from keeper.protocols.adapter import Finding
 from keeper.service.chains import (
     client_of,
     clients,
@@ -44,7 +43,8 @@ from keeper.service.chains import (
     venues_of,
     watching_heads,
 )
-from keeper.service.check import check
+from keeper.service.check.check import check
+from keeper.service.check.verdicts import Checked
 from keeper.service.cycle import Cycle, Stages, run_cycle
 from keeper.service.daemon import Daemon, Schedule, Stop
 from keeper.service.errors import NotLiveError, TakerMismatchError
@@ -115,14 +115,14 @@ def rehearsing_sender(settings: Settings) -> Address:
     return next(iter((*hedgers, *settings.owners())), NOBODY)
 
 
-def check_settings(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings of `keeper check`."""
+def check_settings(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> Iterator[Checked]:
+    """Yield the lines of `keeper check`. `tell` is given what is being done."""
 
     def observe() -> Snapshot:
         with observing(settings) as take:
             return take()
 
-    return check(settings, connect=connect, observe=observe)
+    return check(settings, connect=connect, observe=observe, tell=tell)
 
 
 def rehearse(settings: Settings) -> Cycle:

@@ -124,7 +124,7 @@ def test_check_finds_a_contract_that_does_not_answer(run: Run, chains: Chains, t
     market, token = (str(chains.address("optimism", n)) for n in ("OptionMarket", "OptionToken"))
     ran = run("check", "-c", str(keeper_config(chains, tmp_path, (market, token))))
     assert ran.code == 1
-    assert "remedy:" in ran.out
+    assert "What to do" in ran.out
 
 
 def test_the_wrong_chain_behind_an_url(run: Run, chains: Chains, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from keeper.devnet.keystore import write_keystore
 from keeper.execution.signer import KeystoreSigner
 from keeper.execution.signer.errors import SignerUnfit, SignerUnreachable
 from keeper.execution.signer.remote import RemoteSigner
-from keeper.service.check import check
+from keeper.service.check.check import check
 from keeper.service.keys import load_signer
 from tests.execution.signer.samples import ADDRESS, MODERN, serving
 from tests.execution.signer.test_remote import StandIn

@@ -31,6 +31,9 @@ class RpcError(Exception):
         self.data = data
 
 
+BATCH = "batch"
+"""Stands for the method of a request that holds several: its parameters are those."""
+
 Play: TypeAlias = Callable[[str, list[Any]], Any]
 """Plays a node: method and parameters to a result."""
 
@@ -253,8 +256,12 @@ class RpcProxy:
 
     def _answer(self, body: bytes) -> Reply | None:
         question = json.loads(body)
-        exchange = Exchange(
-            question["method"], question["params"], question["id"], self._pass_on, self._stopped
+        exchange = (
+            Exchange(BATCH, question, None, self._pass_batch, self._stopped)
+            if isinstance(question, list)
+            else Exchange(
+                question["method"], question["params"], question["id"], self._pass_on, self._stopped
+            )
         )
         with self._lock:
             self.seen.append((exchange.method, exchange.params))
@@ -262,6 +269,10 @@ class RpcProxy:
                 (r for r in reversed(self._rules) if r.strikes(exchange.method, exchange.params)), None
             )
         return exchange.forward() if rule is None else rule.fault(exchange)
+
+    def _pass_batch(self, _method: str, questions: Sequence[Any], _number: Any) -> Reply:
+        replies = [self._pass_on(q["method"], q["params"], q["id"]) for q in questions]
+        return Reply(b"[" + b",".join(reply.body for reply in replies) + b"]")
 
     def _pass_on(self, method: str, params: Sequence[Any], number: Any) -> Reply:
         question = {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
