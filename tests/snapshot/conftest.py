@@ -55,6 +55,18 @@ class Watch:
             natives=dict.fromkeys(self.proxies, "ETH"),
             load=self.found.get,
             save=self.found.__setitem__,
+            margin=self.settings.screen.margin,
+        )
+
+    def witness(self) -> Observer:
+        """An observer that asks the nodes themselves, and shares nothing with the others."""
+        clients = {c.chain_id: self.client(c.chain_id, c.url) for c in self.chains.deployment.chains}
+        return Observer(
+            clients,
+            [(venue, ADAPTERS[venue.protocol]()) for venue in self.settings.venues()],
+            self.settings.owners(),
+            staleness=self.settings.params().staleness,
+            natives=dict.fromkeys(self.proxies, "ETH"),
         )
 
     def requests(self) -> int:
