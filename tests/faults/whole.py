@@ -5,7 +5,7 @@ Everything is real: configuration, daemon, store, journal, keystore, contracts. 
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -45,13 +45,16 @@ class Whole:
         endpoints: int = 1,
         quorum: int = 1,
         timeout_s: float = 5.0,
+        sockets: Mapping[str, str] | None = None,
     ) -> None:
         self.chains = chains
         self.folder = folder
         self.proxies = {
             name: tuple(stack.enter_context(RpcProxy(chains.url(name))) for _ in range(2)) for name in CHAINS
         }
-        self.config = keeper_config(chains, folder, *self._endpoints(endpoints, quorum, timeout_s), *changes)
+        self.config = keeper_config(
+            chains, folder, *self._endpoints(endpoints, quorum, timeout_s, sockets), *changes
+        )
         self.began = {name: chains.node(name).head() for name in CHAINS}
         self.foreign = 0
         self.last: tuple[Outcome, ...] = ()
@@ -174,8 +177,12 @@ class Whole:
         assert {kind for kind, _ in times} >= {"move_collateral", "liquidate", "hedge"}
         assert all(n == 1 for (kind, _), n in times.items() if kind != "hedge"), times
 
-    def _endpoints(self, endpoints: int, quorum: int, timeout_s: float) -> Iterator[tuple[str, str]]:
+    def _endpoints(
+        self, endpoints: int, quorum: int, timeout_s: float, sockets: Mapping[str, str] | None
+    ) -> Iterator[tuple[str, str]]:
         for name, pair in self.proxies.items():
             urls = ", ".join(f'"{proxy.url}"' for proxy in pair[:endpoints])
             lines = f"endpoints = [{urls}]\nquorum = {quorum}\ntimeout_s = {timeout_s}"
+            if sockets:
+                lines += f'\nws_endpoints = ["{sockets[name]}"]'
             yield f'endpoints = ["{self.chains.url(name)}"]', lines
