@@ -94,6 +94,16 @@ class Settings(Table):
                 return candidates.pop()
         return None
 
+    def payer(self) -> Address | None:
+        """Return whose wallet pays top-ups: the configured one, else the only address that hedges.
+
+        None where that is not clear: then the owner of each account.
+        """
+        if self.policy.top_up.payer is not None:
+            return self.policy.top_up.payer
+        hedgers = {hedge.owner for hedge in self.policy.hedge}
+        return hedgers.pop() if len(hedgers) == 1 else None
+
     def minded(self) -> frozenset[Address]:
         """Return whose accounts every cycle reads: those that we hedge, move, call or take over into."""
         named = {o for p in self.profiles.values() if p.role != "watch" for o in p.owners}
@@ -133,7 +143,7 @@ class Settings(Table):
                 )
                 for hedge in sorted(policy.hedge, key=lambda h: (h.profile, h.underlying))
             ),
-            top_up=TopUpParams(**dict(policy.top_up)),
+            top_up=TopUpParams(**dict(policy.top_up) | {"payer": self.payer()}),
             liquidation=LiquidationParams(**dict(policy.liquidation) | {"taker": self.taker()}),
             transfer=TransferParams(**dict(policy.transfer)),
             staleness=StalenessParams(**dict(policy.staleness)),

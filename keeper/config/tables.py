@@ -288,6 +288,7 @@ class TopUpTable(Table):
     min_transfer_usd: NonNegative = 50.0
     rounding_usd: Positive = 10.0
     max_usd: NonNegative
+    payer: EvmAddress | None = None
 
 
 class LiquidationTable(Table):

@@ -65,6 +65,9 @@ class TopUpParams:
     max_usd: float
     """Most that one action may move."""
 
+    payer: Address | None = None
+    """Whose wallet pays: the signer's. None: the owner of each account, who then has to be the signer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiquidationParams:

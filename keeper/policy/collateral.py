@@ -57,7 +57,7 @@ def wants(
     """Return the margin call or top-up that the account's step asks for.
 
     A member is only ever called. Our own account is called below `call_below`; below `rebalance_below`
-    its wallet pays, rounded up, to `target_health`:
+    the payer's wallet pays, rounded up, to `target_health`:
 
         amount_usd = ceil((target_health * maintenance - equity) / rounding) * rounding
 
@@ -117,7 +117,8 @@ def _top_up(
     call: MarginCall,
 ) -> Wants:
     asset = account.margin_asset or ""
-    left = purse.left(account.chain_id, account.owner, asset)
+    payer = params.top_up.payer or account.owner
+    left = purse.left(account.chain_id, payer, asset)
     if left is None:
         return Wants(action=call, held=f"held: the wallet's {asset} on chain {account.chain_id} was not read")
     capped_usd = min(amount_usd, params.top_up.max_usd)
@@ -129,7 +130,7 @@ def _top_up(
             held=f"held: the wallet has {to_float(left):,.2f} {asset}, {moved_usd:,.2f} USD is below the "
             f"minimum transfer of {params.top_up.min_transfer_usd:,.2f} USD",
         )
-    purse.take(account.chain_id, account.owner, asset, amount)
+    purse.take(account.chain_id, payer, asset, amount)
     after = (to_float(account.venue.equity) + moved_usd) / to_float(account.venue.maintenance)
     return Wants(
         action=MoveCollateral(

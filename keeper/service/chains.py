@@ -150,10 +150,11 @@ def observer_of(
     save: Callable[[str, Found], None] = lambda _venue, _found: None,
 ) -> Observer:
     """Return the observer of all configured chains."""
+    payer = settings.payer()
     return Observer(
         connected,
         venues_of(settings),
-        [*settings.owners(), *senders],
+        [*settings.owners(), *senders, *([payer] if payer is not None else [])],
         staleness=settings.params().staleness,
         natives={table.chain_id: table.native for table in settings.chains.values()},
         load=load,

@@ -39,6 +39,18 @@ class TakerMismatchError(ConfigError):
         self.signers = signers
 
 
+class PayerMismatchError(ConfigError):
+    """Top-ups would be paid from another wallet than the policy counts on."""
+
+    def __init__(self, payer: Address, *signers: Address) -> None:
+        super().__init__(
+            f"policy.top_up.payer is {payer}, the signer is {' or '.join(signers)}: what is topped up is "
+            "taken from the signer's wallet, so name it there"
+        )
+        self.payer = payer
+        self.signers = signers
+
+
 class UnknownBlockError(ConfigError):
     """A value of `--at` names no chain or no block."""
 

@@ -47,7 +47,7 @@ from keeper.service.check.check import check
 from keeper.service.check.verdicts import Checked
 from keeper.service.cycle import Cycle, Stages, run_cycle
 from keeper.service.daemon import Daemon, Schedule, Stop
-from keeper.service.errors import NotLiveError, TakerMismatchError
+from keeper.service.errors import NotLiveError, PayerMismatchError, TakerMismatchError
 from keeper.service.keys import load_signer, load_urgent_signer
 from keeper.service.leader import Turn, opened_in_turn
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
@@ -154,8 +154,9 @@ def assemble(
 
     A chain that does not answer does not keep the keeper from starting: its accounts are gaps. With
     `standby`, this waits, connected, for as long as another keeper leads on the store. Raises
-    `NotLiveError`, `TakerMismatchError`, `NoCodeError`, `SignerMismatchError`, what `load_signer` raises,
-    and what opening the store, the journal and the chains raises: nothing has been sent then.
+    `NotLiveError`, `TakerMismatchError`, `PayerMismatchError`, `NoCodeError`, `SignerMismatchError`, what
+    `load_signer` raises, and what opening the store, the journal and the chains raises: nothing has been
+    sent then.
     """
     if live and settings.mode != "live":
         raise NotLiveError(settings.source)
@@ -166,7 +167,9 @@ def assemble(
     params = settings.params()
     if signer is not None and params.liquidation.enabled:
         liquidating = urgent if "liquidate" in settings.limits.urgent_kinds else None
-        _require_taker(params.liquidation.taker, signer, liquidating)
+        _require_one_of((signer, liquidating), params.liquidation.taker, TakerMismatchError)
+    if signer is not None:
+        _require_one_of((signer, urgent), settings.policy.top_up.payer, PayerMismatchError)
     mode: Mode = "live" if live else "dry-run"
     with contextlib.ExitStack() as stack:
         connected: dict[int, ChainClient] = {}
@@ -243,10 +246,14 @@ def _looking(
             yield screening.observe
 
 
-def _require_taker(taker: Address | None, *signers: Signer | None) -> None:
+def _require_one_of(
+    signers: Sequence[Signer | None],
+    named: Address | None,
+    mismatch: type[TakerMismatchError | PayerMismatchError],
+) -> None:
     able = [signer.address for signer in signers if signer is not None]
-    if taker is not None and taker not in able:
-        raise TakerMismatchError(taker, *able)
+    if named is not None and named not in able:
+        raise mismatch(named, *able)
 
 
 class _Forgotten:

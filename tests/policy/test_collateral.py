@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from keeper.model.book import Account
 from keeper.model.margin import Role, Transfer
 from keeper.model.plan import MarginCall, MoveCollateral
+from keeper.model.reads import Address
 from keeper.model.snapshot import Gap, Snapshot
 from keeper.model.units import to_float
 from keeper.policy.collateral import Purse, Wants, wants
 from keeper.policy.ladder import step_for
-from tests.support.books import lyra_short, params, snapshot, wallet
+from tests.support.books import STRANGER, lyra_short, params, snapshot, wallet
 
 PARAMS = params()
 
@@ -26,6 +27,7 @@ def wanted(
     purse: Purse | None = None,
     prices: dict[str, float] | None = None,
     transfer: Transfer | None = None,
+    payer: Address | None = None,
 ) -> Wants:
     snap = snap or snapshot([account])
     decision = step_for(
@@ -36,7 +38,7 @@ def wanted(
         decision,
         role=role,
         snapshot=snap,
-        params=PARAMS,
+        params=dataclasses.replace(PARAMS, top_up=dataclasses.replace(PARAMS.top_up, payer=payer)),
         reference_usd={"ETH": 1800.0} if prices is None else prices,
         purse=purse or Purse(snap),
         transfer=transfer,
@@ -81,6 +83,16 @@ def test_an_empty_or_unread_wallet_turns_into_a_call() -> None:
     assert isinstance(empty.action, MarginCall)
     assert isinstance(unread.action, MarginCall)
     assert "minimum transfer" in (empty.held or "")
+    assert "was not read" in (unread.held or "")
+
+
+def test_the_named_payer_pays_whoever_owns_the_account() -> None:
+    account = lyra_short(collateral=3050, needed=3000)
+    snap = snapshot([account], wallets=[wallet(amount=900.0), wallet(amount=300.0, owner=STRANGER)])
+    paid = wanted(account, snap=snap, payer=STRANGER).action
+    assert isinstance(paid, MoveCollateral)
+    assert to_float(paid.amount) == 300.0
+    unread = wanted(account, snap=snapshot([account], wallets=[wallet()]), payer=STRANGER)
     assert "was not read" in (unread.held or "")
 
 

@@ -12,7 +12,7 @@ from keeper.devnet.keystore import write_keystore
 from keeper.execution.errors import KeystoreError
 from keeper.model.reads import Address
 from keeper.service.chains import blocks_of, venues_of
-from keeper.service.errors import NotLiveError, TakerMismatchError, UnknownBlockError
+from keeper.service.errors import NotLiveError, PayerMismatchError, TakerMismatchError, UnknownBlockError
 from keeper.service.wire import NOBODY, assemble, limits_of, rehearsing_sender
 from keeper.store.errors import StoreBusyError, StoreModeError
 from keeper.store.store import Store
@@ -90,6 +90,15 @@ def test_a_taker_that_does_not_sign_is_refused(tmp_path: Path) -> None:
         pytest.raises(TakerMismatchError, match=f"{other}, the signer is {DESK}"),
         assemble(found, live=True),
     ):
+        pass
+    assert not (tmp_path / "keeper.sqlite").exists()
+
+
+def test_a_payer_that_does_not_sign_is_refused(tmp_path: Path) -> None:
+    other = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"
+    found = settings(tmp_path, LIVE, (f'payer = "{DESK}"', f'payer = "{other}"'))
+    write_keystore(tmp_path / "signer.json", tmp_path / "signer.password")
+    with pytest.raises(PayerMismatchError, match=f"{other}, the signer is"), assemble(found, live=True):
         pass
     assert not (tmp_path / "keeper.sqlite").exists()
 
