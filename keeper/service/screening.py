@@ -159,6 +159,7 @@ class Screening:
                     # All of it was just read; what happened since is followed again.
                     self._carried = {**self._carried, venue: audit.carried}
                     self._agreed_s[venue] = self._clock()
+                    log.info("full read agrees", venue=venue, accounts=len(audit.carried.accounts))
 
     def _doubt(self, venue: str, reason: str) -> None:
         if self._doubts.get(venue) != reason:
