@@ -27,6 +27,7 @@ from keeper.model.promise import (
     Term,
     bounds,
     in_units,
+    net_transfer,
     unpromised,
 )
 from keeper.model.reads import Failed
@@ -111,20 +112,33 @@ def prove(promise: Promise, rehearsal: Rehearsal, tolerance_bps: int) -> Proof:
         broken=broken,
         holders=promise.holders,
         outflows=promise.outflows,
+        steps=len(rehearsal.simulations),
     )
 
 
 def breach_of(stored: StoredIntent, receipt: Receipt) -> UnpromisedTransferError | None:
-    """Hold what landed against its promise: no token may have left a wallet of ours that was not named.
+    """Hold what landed against its promise.
 
-    The receipt holds our own transaction's transfers only, so neither prices nor others' transactions
-    matter. Returns what is to stop all sending; None where the promise was kept, or nothing was promised.
+    No token may have left a wallet of ours that was not named, and what was to change in a wallet by an exact
+    amount must have, where the token's events told so in the simulation. The receipt holds our own
+    transaction's transfers only, so neither prices nor others' transactions matter. Returns what is to stop
+    all sending; None where the promise was kept, or nothing was promised.
     """
     proof = stored.simulation.promise if stored.simulation is not None else None
     if proof is None or receipt.status != 1:
         return None
     found = unpromised(receipt.transfers, proof.holders, proof.outflows)
+    if not found and proof.steps == 1:
+        found = next((text for line in proof.lines if (text := _otherwise_paid(line, receipt))), "")
     return UnpromisedTransferError(stored.intent.id, receipt.tx_hash, found) if found else None
+
+
+def _otherwise_paid(line: Line, receipt: Receipt) -> str:
+    """Return how a wallet's exact change is not what landed, in words; else empty."""
+    if line.wallet is None or line.priced or line.least != line.most:
+        return ""
+    landed = net_transfer(receipt.transfers, line.wallet)
+    return "" if landed == line.least else _otherwise(replace(line, found=landed))
 
 
 _UNCHECKED: Final = (
@@ -154,7 +168,14 @@ def _line(figure: Figure, rehearsal: Rehearsal, tolerance_bps: int) -> Line:
         tolerance=tolerance,
         kept=found is not None and _within(figure, found, tolerance),
         priced=figure.priced,
+        wallet=figure.wallet if found is not None and _told(figure, rehearsal, found) else None,
     )
+
+
+def _told(figure: Figure, rehearsal: Rehearsal, found: int) -> bool:
+    """Whether a wallet's change is what the token's own events say."""
+    shown = rehearsal.transfers
+    return figure.wallet is not None and shown is not None and net_transfer(shown, figure.wallet) == found
 
 
 def _within(figure: Figure, found: int, tolerance: int) -> bool:

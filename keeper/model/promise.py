@@ -54,8 +54,11 @@ class Figure:
     """None: no upper bound."""
 
     priced: bool = False
-    """Follows a price that may move between the pinned block and the head: bounds may be missed by the
-    tolerance, though never by the sign."""
+    """Follows a price that may move between the pinned block and the head: the change may fall short of its
+    bound by the tolerance, though it never may have another sign."""
+
+    wallet: tuple[Address, Address] | None = None
+    """(token, holder) of a figure that is what a wallet holds: its change is in the transfers too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,10 @@ class Line:
     priced: bool = False
     """Follows a price: see `Figure`."""
 
+    wallet: tuple[Address, Address] | None = None
+    """(token, holder) where the transfers of the simulation add up to `found`; None where they do not, or the
+    figure is not what a wallet holds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
@@ -133,6 +140,9 @@ class Proof:
     holders: tuple[Address, ...] = ()
     outflows: tuple[Outflow, ...] = ()
     """Both as promised: what lands is held against them too."""
+
+    steps: int = 1
+    """Transactions that the lines are about, the one with this proof being the first of them."""
 
 
 def decimal(raw: int, decimals: int) -> str:
@@ -156,6 +166,14 @@ def bounds(line: Line) -> str:
 def in_units(raw: int, line: Line) -> str:
     """Return raw units of a figure as an exact decimal with its unit."""
     return f"{decimal(raw, line.decimals)} {line.unit}".rstrip()
+
+
+def net_transfer(transfers: Sequence[Transfer], wallet: tuple[Address, Address]) -> int:
+    """Return what transfers bring to a (token, holder), less what they take. Raw units."""
+    token, holder = (address.lower() for address in wallet)
+    own = [t for t in transfers if t.token.lower() == token and not t.item]
+    received = sum(t.amount for t in own if t.taker.lower() == holder)
+    return received - sum(t.amount for t in own if t.giver.lower() == holder)
 
 
 def unpromised(transfers: Sequence[Transfer], holders: Sequence[Address], outflows: Sequence[Outflow]) -> str:

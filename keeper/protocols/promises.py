@@ -24,6 +24,7 @@ def in_wallet(
         least=least,
         most=most,
         priced=priced,
+        wallet=(token.address, holder),
     )
 
 

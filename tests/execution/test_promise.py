@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from eth_utils.crypto import keccak
@@ -180,19 +180,21 @@ def test_a_token_that_leaves_breaks_the_promise_though_every_figure_is_kept() ->
 
 
 class Boasting(Bell):
-    """Promises that each number is counted so many times."""
+    """Promises that each number is counted so many times, and that the sender is paid for each."""
 
     counts = 1
     priced = False
+    pays: int | None = None
 
     def promise(self, venue: Venue, action: TxAction, sender: Address) -> Reads[Promise]:
         honest = yield from super().promise(venue, action, sender)
-        return replace(
-            honest,
-            figures=tuple(
-                replace(f, least=self.counts, most=None, priced=self.priced) for f in honest.figures
-            ),
+        counted = tuple(replace(f, least=self.counts, most=None, priced=self.priced) for f in honest.figures)
+        paid = tuple(
+            replace(f, name="pay", least=self.pays, most=self.pays, wallet=(TOKENS[0], sender))
+            for f in honest.figures[-1:]
+            if self.pays is not None
         )
+        return replace(honest, figures=(*counted, *paid))
 
 
 @pytest.fixture
@@ -205,6 +207,7 @@ def rig(tmp_path: Path, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("tests.execution.rig.Bell", Boasting)
     monkeypatch.setattr(Boasting, "counts", 1)
     monkeypatch.setattr(Boasting, "priced", False)
+    monkeypatch.setattr(Boasting, "pays", None)
     rig = Rig(tmp_path, chain, pace=replace(PACE, cool_down_s=120))
     yield rig
     rig.stop()
@@ -353,6 +356,60 @@ def test_what_others_move_and_what_reverts_or_cancels_is_no_breach(rig: Rig, cha
     assert rig.cycle([2])[0].success is False
     assert rig.store.halted() is None
     rig.audit()
+
+
+def pay(amount: int) -> Transfer:
+    return Transfer(token=TOKENS[0], giver=OTHER, taker=SIGNER, amount=amount)
+
+
+@pytest.mark.parametrize(
+    ("shown", "landed", "halts"), [(1, 1, False), (1, 0, True), (1, 2, True), (0, 2, False)]
+)
+def test_an_exact_payment_is_held_to_what_the_token_told_in_the_simulation(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch, shown: int, landed: int, halts: bool
+) -> None:
+    """A token that does not tell of it, here by showing nothing, is not held to it."""
+    monkeypatch.setattr(Boasting, "pays", 1)
+    plain = SimulatedChain.rehearse
+
+    def rehearse(self: SimulatedChain, *args: Any) -> Rehearsal:
+        return replace(plain(self, *args), transfers=(pay(shown),))
+
+    monkeypatch.setattr(SimulatedChain, "rehearse", rehearse)
+    chain.moving = (pay(landed),)
+    if halts:
+        with pytest.raises(UnpromisedTransferError, match=f"pay changes by {landed}, 1 was promised"):
+            rig.cycle([1])
+    else:
+        assert rig.cycle([1])[0].success is True
+    assert (rig.store.halted() is not None) == halts
+
+
+def test_a_step_before_the_last_is_not_held_to_what_the_last_one_pays(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Boasting, "pays", 1)
+    plain = SimulatedChain.rehearse
+
+    def rehearse(self: SimulatedChain, *args: Any) -> Rehearsal:
+        return replace(plain(self, *args), transfers=(pay(1),))
+
+    monkeypatch.setattr(SimulatedChain, "rehearse", rehearse)
+    receipts: list[int] = []
+    receipt = SimulatedChain.receipt
+
+    def counted(self: SimulatedChain, tx_hash: str) -> Any:
+        found = receipt(self, tx_hash)
+        if found is not None:
+            receipts.append(found.block_number)
+            found = replace(found, transfers=(pay(1),) if found.block_number == 2 else ())
+        return found
+
+    monkeypatch.setattr(SimulatedChain, "receipt", counted)
+    outcomes = rig.cycle([TWO_STEPS])
+    assert [o.success for o in outcomes] == [True, True]
+    assert set(receipts) == {1, 2}
+    assert rig.store.halted() is None
 
 
 THIEVING: Final = (
