@@ -1,7 +1,7 @@
 """The whole check, in the order in which its lines are shown, and in a bounded time."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +13,14 @@ from keeper.chain.probes import Need, Probed, probe, tells_chain_id
 from keeper.chain.ws_probe import Listened, listen
 from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable
-from keeper.execution.signer import Signer
 from keeper.model.errors import ConfigError, DataError, KeeperError, TransientError
+from keeper.model.reads import Address
 from keeper.model.snapshot import Snapshot
 from keeper.service.chains import finality_of
 from keeper.service.check.contracts import contracts, reading
 from keeper.service.check.endpoints import Chain, depth_needed, heard, judged, private
 from keeper.service.check.files import files
-from keeper.service.check.signer import balance, signer
+from keeper.service.check.signer import balance, signers
 from keeper.service.check.verdicts import Checked, Section
 
 READING_S: Final = 120.0
@@ -46,7 +46,7 @@ def check(
     """
     tell("looking at store, journal and signer")
     yield from files(settings)
-    key = yield from signer(settings)
+    addresses = yield from signers(settings)
     chains = [_chain(settings, name, table) for name, table in settings.chains.items()]
     tell(f"asking {sum(len(c.table.endpoints) for c in chains)} endpoints what they can do")
     with ThreadPoolExecutor(max_workers=sum(len(c.table.endpoints) for c in chains)) as threads:
@@ -61,7 +61,7 @@ def check(
     tell("listening for heads, reading contracts")
     with ThreadPoolExecutor(max_workers=2 * len(chains)) as threads:
         besides = {c.name: threads.submit(_besides, c, probed[c.name]) for c in chains}
-        on_chain = {c.name: threads.submit(_on_chain, settings, c, connect, key) for c in chains}
+        on_chain = {c.name: threads.submit(_on_chain, settings, c, connect, addresses) for c in chains}
         for chain in chains:
             yield from _endpoints(chain, probed[chain.name])
             yield from besides[chain.name].result()
@@ -133,7 +133,7 @@ def _on_chain(
     settings: Settings,
     chain: Chain,
     connect: Callable[[str, ChainTable], ChainClient],
-    key: Signer | None,
+    addresses: Sequence[Address],
 ) -> _OnChain:
     """Ask a chain as a cycle does: all endpoints as one, its contracts, what the signer holds."""
     section, name = Section(f"chain {chain.name}"), chain.name
@@ -146,8 +146,8 @@ def _on_chain(
         head = client.head()
         found = f"chain id {client.chain_id}, head {head.number:,} at {', '.join(client.hosts)}"
         lines = [section.ok(subject, found, expected)]
-        if key is not None:
-            lines += balance(settings, client, key.address)
+        for i, address in enumerate(addresses):
+            lines.append(balance(settings, client, address, urgent=i > 0))
         for venue_name, table in settings.venue_tables.items():
             if table.chain == name:
                 lines += contracts(venue_name, settings.venue(venue_name), client)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from keeper.chain.probes import Need, Probed, Reach, Seen
+from keeper.chain.probes import Need, Probed, Seen
 from keeper.chain.ws_probe import Listened
 from keeper.config.tables import ChainTable
 from keeper.service.check.verdicts import Checked, Section
@@ -16,9 +16,6 @@ WRONG_SKEW_S: Final = 60.0
 
 LEAST_GAS: Final = 1_000_000
 LEAST_REORG_BLOCKS: Final = 12
-MANY_REQUESTS: Final = 2_000
-"""The first look for accounts asks so often for events; it takes minutes."""
-
 _WITHOUT: Final = {
     "eth_simulateV1": "transactions that need another before them are simulated by a multicall",
     "eth_feeHistory": "the node's own gas price is taken",
@@ -64,11 +61,11 @@ def judged(chain: Chain, section: Section, probed: Probed, peers: Sequence[Probe
     if probed.head is not None:
         yield _head(chain, section, probed, probed.head, peers)
     yield _clock(section, probed.ahead_s)
-    yield _state(chain, section, probed.depth, probed.head)
-    yield _events(chain, section, probed.logs)
-    yield _gas(chain, section, probed.gas)
-    yield _views(section, probed.entries)
-    yield _batch(section, probed.batch)
+    yield _state(chain, section, probed)
+    yield _events(chain, section, probed)
+    yield _gas(chain, section, probed)
+    yield _views(section, probed)
+    yield _batch(section, probed)
     yield _methods(chain, section, probed)
     yield _patience(section, probed)
 
@@ -86,9 +83,7 @@ def _head(chain: Chain, section: Section, probed: Probed, head: Seen, peers: Seq
     if peers and behind >= 0 and ahead_of:
         found += ", level with its peers" if behind == 0 else f", {behind} behind {ahead_of}"
     if age_s > table.max_head_age_s:
-        remedy = (
-            "a node that stands still, or a local chain with a clock of its own: compare with an explorer"
-        )
+        remedy = "compare with an explorer: the node stands still, unless its chain has a clock of its own"
         return section.warn("head", found, expected, remedy)
     if age_s < -SKEW_S:
         remedy = "set this machine's clock (NTP), unless it is a local chain with a clock of its own"
@@ -126,11 +121,11 @@ def _clock(section: Section, ahead_s: float | None) -> Checked:
     return grave("clock", found, expected, remedy)
 
 
-def _state(chain: Chain, section: Section, depth: Reach | None, head: Seen | None) -> Checked:
-    needed = chain.need.depth_blocks
+def _state(chain: Chain, section: Section, probed: Probed) -> Checked:
+    needed, depth, head = chain.need.depth_blocks, probed.depth, probed.head
     expected = f"{needed:,} blocks below the head"
     if depth is None or head is None:
-        return section.skipped("state", "no time left to ask", expected)
+        return section.skipped("state", _unasked(probed), expected)
     if depth.found >= head.number:
         return section.ok("state", f"all {head.number:,} blocks", expected)
     if depth.found < depth.wanted:
@@ -144,13 +139,13 @@ def _state(chain: Chain, section: Section, depth: Reach | None, head: Seen | Non
     return section.ok("state", found, expected)
 
 
-def _events(chain: Chain, section: Section, logs: Reach | None) -> Checked:
-    need = chain.need
+def _events(chain: Chain, section: Section, probed: Probed) -> Checked:
+    need, logs = chain.need, probed.logs
     if need.logs_from is None:
         return section.skipped("events", "no venue on this chain", "")
     expected = f"{need.log_blocks:,} blocks in one request, from block {need.logs_from:,} on"
     if logs is None:
-        return section.skipped("events", "no time left to ask", expected)
+        return section.skipped("events", _unasked(probed), expected)
     if logs.found == 0:
         remedy = "an endpoint with eth_getLogs: accounts are found by their events"
         return section.fail("events", f"not a single block: {logs.refused}", expected, remedy)
@@ -163,10 +158,11 @@ def _events(chain: Chain, section: Section, logs: Reach | None) -> Checked:
     return section.ok("events", f"{logs.found:,} blocks{'' if logs.refused else ', all there are'}", expected)
 
 
-def _gas(chain: Chain, section: Section, gas: Reach | None) -> Checked:
+def _gas(chain: Chain, section: Section, probed: Probed) -> Checked:
+    gas = probed.gas
     expected = f"call_gas = {chain.need.call_gas:,}"
     if gas is None:
-        return section.skipped("gas of a view", "no time left to ask", expected)
+        return section.skipped("gas of a view", _unasked(probed), expected)
     found = f"{gas.found:,}" + (f"; more: {gas.refused}" if gas.refused else "")
     fits = gas.found // 1_000_000 * 1_000_000
     if gas.found < LEAST_GAS:
@@ -178,9 +174,10 @@ def _gas(chain: Chain, section: Section, gas: Reach | None) -> Checked:
     return section.ok("gas of a view", found, expected)
 
 
-def _views(section: Section, entries: Reach | None) -> Checked:
+def _views(section: Section, probed: Probed) -> Checked:
+    entries = probed.entries
     if entries is None:
-        return section.skipped("multicall", "no time left to ask", "several hundred views in one request")
+        return section.skipped("multicall", _unasked(probed), "several hundred views in one request")
     expected = f"{entries.wanted} views in one request"
     if entries.found == 0:
         remedy = "correct `multicall` of the chain, or use another endpoint"
@@ -191,10 +188,11 @@ def _views(section: Section, entries: Reach | None) -> Checked:
     return section.ok("multicall", f"{entries.found} views", expected)
 
 
-def _batch(section: Section, batch: Reach | None) -> Checked:
+def _batch(section: Section, probed: Probed) -> Checked:
+    batch = probed.batch
     expected = "any number: the keeper sends one question a request"
     if batch is None:
-        return section.skipped("batches", "no time left to ask", expected)
+        return section.skipped("batches", _unasked(probed), expected)
     found = f"{batch.found} in one request" if batch.found > 1 else f"none: {batch.refused}"
     return section.ok("batches", found, expected)
 
@@ -202,7 +200,7 @@ def _batch(section: Section, batch: Reach | None) -> Checked:
 def _methods(chain: Chain, section: Section, probed: Probed) -> Checked:
     expected = ", ".join(sorted(probed.offers | probed.lacks))
     if not expected:
-        return section.skipped("methods", "no time left to ask", "")
+        return section.skipped("methods", _unasked(probed), "")
     if not probed.lacks:
         return section.ok("methods", expected, expected)
     lacks = sorted(probed.lacks)
@@ -220,9 +218,13 @@ def _patience(section: Section, probed: Probed) -> Checked:
     expected = "no request refused for its rate"
     if probed.limited == 0:
         return section.ok("rate", f"{probed.requests} requests, none refused", expected)
-    found = f"asked for patience {probed.limited} times in {probed.requests} requests"
+    found = f"asked for patience {probed.limited}x in {probed.requests} requests"
     remedy = "a plan with a higher rate, or further endpoints: a cycle may need many requests at once"
     return section.warn("rate", found, expected, remedy)
+
+
+def _unasked(probed: Probed) -> str:
+    return "it asked for patience" if probed.limited else "no time left to ask"
 
 
 def heard(chain: Chain, section: Section, listened: Listened) -> Checked:

@@ -1,6 +1,6 @@
 """The key, and what it can pay for. In dry-run mode nothing of it is looked at, so an auditor needs none."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Final
 
 from keeper.chain.client import ChainClient
@@ -11,7 +11,7 @@ from keeper.model.errors import ConfigError, DataError, TransientError
 from keeper.model.reads import Address
 from keeper.model.units import coins
 from keeper.service.check.verdicts import Checked, Section
-from keeper.service.keys import load_signer
+from keeper.service.keys import load_signer, load_urgent_signer
 
 TYPICAL_GAS: Final = 1_000_000
 """Of one transaction to a venue: measured ones take 0.4 to 1.6 million."""
@@ -27,18 +27,38 @@ _SIGNERS: Final = {
 }
 
 
-def signer(settings: Settings) -> Generator[Checked, None, Signer | None]:
-    """Yield what is found of the signer; return it where it can be used."""
+def signers(settings: Settings) -> Generator[Checked, None, tuple[Address, ...]]:
+    """Yield what is found of the signers; return the addresses of those that can be used."""
     if settings.mode != "live" or settings.signer is None:
         yield _HERE.skipped("signer", "not loaded", 'nothing: mode is "dry-run"')
-        return None
-    expected = _SIGNERS[settings.signer.kind]
+        return ()
+    loaded = yield from _loaded("signer", "[signer]", settings.signer.kind, lambda: load_signer(settings))
+    addresses: tuple[Address, ...] = () if loaded is None else (loaded.address,)
+    if loaded is not None:
+        yield from _owners(settings, loaded)
+    if settings.signer.urgent is not None:
+        kind = settings.signer.urgent.kind
+        urgent = yield from _loaded(
+            "urgent signer", "[signer.urgent]", kind, lambda: load_urgent_signer(settings)
+        )
+        addresses += () if urgent is None else (urgent.address,)
+    return addresses
+
+
+def _loaded(
+    subject: str, key: str, kind: str, load: Callable[[], Signer | None]
+) -> Generator[Checked, None, Signer | None]:
     try:
-        loaded = load_signer(settings)
+        loaded = load()
     except (ConfigError, TransientError, DataError) as error:
-        yield _HERE.fail("signer", str(error), expected, "see [signer]")
+        yield _HERE.fail(subject, str(error), _SIGNERS[kind], f"see {key}")
         return None
-    yield _HERE.ok("signer", loaded.address, expected)
+    if loaded is not None:
+        yield _HERE.ok(subject, loaded.address, _SIGNERS[kind])
+    return loaded
+
+
+def _owners(settings: Settings, loaded: Signer) -> Iterator[Checked]:
     for i, hedge in enumerate(settings.policy.hedge):
         yield _HERE.holds(
             hedge.owner == loaded.address,
@@ -47,20 +67,18 @@ def signer(settings: Settings) -> Generator[Checked, None, Signer | None]:
             f"the signer, {loaded.address}",
             "the signer trades its own account only: name it as owner, or hedge elsewhere",
         )
-    return loaded
 
 
-def balance(settings: Settings, client: ChainClient, address: Address) -> Iterator[Checked]:
-    """Yield what the signer holds on a chain, and how many transactions that pays for."""
-    subject, limits = f"signer on {client.name}", settings.limits
+def balance(settings: Settings, client: ChainClient, address: Address, *, urgent: bool) -> Checked:
+    """Return what a signer holds on a chain, and how many transactions that pays for."""
+    subject, limits = f"{'urgent ' if urgent else ''}signer on {client.name}", settings.limits
     coin = settings.chains[client.name].native
     expected = f"at least {limits.min_native:g} {coin} for gas"
     try:
         held = client.native(address)
         price = client.gas_price(client.head())
     except (NodeUnreachable, NodeRefused, DataError) as error:
-        yield _HERE.fail(subject, str(error), expected, "ask the node again")
-        return
+        return _HERE.fail(subject, str(error), expected, "ask the node again")
     spendable = max(0, held - int(limits.min_native * 10**18))
     now = spendable // max(1, price * TYPICAL_GAS)
     at_cap = spendable // max(1, limits.max_gas_wei_per_tx)
@@ -70,11 +88,10 @@ def balance(settings: Settings, client: ChainClient, address: Address) -> Iterat
     )
     remedy = f"send {coin} to {address}"
     if coins(held) < limits.min_native:
-        yield _HERE.fail(subject, found, expected, remedy)
-    elif now < FEW:
-        yield _HERE.warn(subject, found, expected, remedy)
-    else:
-        yield _HERE.ok(subject, found, expected)
+        return _HERE.fail(subject, found, expected, remedy)
+    if now < FEW:
+        return _HERE.warn(subject, found, expected, remedy)
+    return _HERE.ok(subject, found, expected)
 
 
 def _many(number: int) -> str:
