@@ -98,7 +98,7 @@ def test_a_node_that_simulates_no_blocks_still_shows_figures(moved: Subject, lac
                     assert found.last.ok, found.last.error
                     assert found.proof.checked is Checked.FIGURES
                     whole = hold(moved, action, sender)
-                    assert found.proof.lines == whole.proof.lines
+                    assert found.proof.lines == tuple(replace(x, wallet=None) for x in whole.proof.lines)
                 moved.send(moved.encode(action, sender), sender)
         finally:
             client.close()
