@@ -297,6 +297,9 @@ class Lane:
         counted = self._node.nonce(self.key[1], "latest")
         if counted >= under_way.nonce or self._node.nonce(self.key[1], "pending") > counted:
             return ()
+        if counted in self._landed_nonces():
+            # The node lags, or a reorg took it since we looked: the next cycle opens it again.
+            return ()
         if under_way.nonce - counted > self._pace.max_fill:
             raise LaneGapError(*self.key, counted=counted, lowest=under_way.nonce)
         planned = self._filler(counted, under_way, head)
@@ -305,6 +308,11 @@ class Lane:
             return ()
         trouble = self._launch(planned.intent.id, attempt)
         return (self._after_launch(planned, Reaction.FILLED, trouble),)
+
+    def _landed_nonces(self) -> frozenset[int | None]:
+        """Return the nonces of our own that are mined as far as we know."""
+        landed = self._ledger.intents.within((TxState.CONFIRMED, TxState.FINALIZED), lane=self.key)
+        return frozenset(stored.nonce for stored in landed)
 
     def _filler(self, nonce: int, under_way: StoredIntent, head: BlockRef) -> StoredIntent:
         chain_id, own = self.key

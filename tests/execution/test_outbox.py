@@ -437,6 +437,21 @@ def test_a_node_that_lags_does_not_make_us_use_a_nonce_again(rig: Rig, chain: Si
     assert [tx["nonce"] for tx in chain.broadcasts] == [0, 1]
 
 
+def test_a_nonce_of_our_own_is_not_filled_for_a_node_that_lags(rig: Rig, chain: SimulatedChain) -> None:
+    """Or for a reorg between the look at the receipts and the look at the nonce."""
+    rig.cycle([1])
+    chain.automine = False
+    rig.cycle([2])
+    nonce = chain.nonce
+    chain.nonce = lambda address, tag="latest": 0  # type: ignore[method-assign]
+    rig.cycle()
+    chain.nonce = nonce  # type: ignore[method-assign]
+    chain.mine()
+    rig.cycle()
+    assert [tx["nonce"] for tx in chain.broadcasts] == [0, 1]
+    rig.audit().require()
+
+
 def test_a_wide_gap_halts(rig: Rig, chain: SimulatedChain) -> None:
     chain.automine = False
     for _ in range(rig.pace.max_fill + 1):
@@ -570,11 +585,16 @@ def test_the_hour_counts_what_was_spent_and_forgets_it_after_an_hour(
     tmp_path: Path, chain: SimulatedChain
 ) -> None:
     one = 75_000 * (2 * GWEI + GWEI // 10)  # gas limit times fee cap: what counts until it is final
-    rig = Rig(tmp_path, chain, limits=replace(LIMITS, max_gas_wei_per_hour=Wei(3 * one - 1)))
+    rig = Rig(tmp_path, chain, limits=replace(LIMITS, max_gas_wei_per_hour=Wei(2 * one)))
     outcomes = rig.cycle([1, 2, 3])
     assert [o.success for o in outcomes] == [True, True, None]
     assert f"this needs {3 * one}" in outcomes[2].reason
+    # An hour does not help while a reorg could still have them land later.
     rig.clock.now_s += 3601
+    (early,) = rig.cycle([3])
+    assert early.success is None
+    chain.mine(FINAL_AFTER)
+    rig.cycle()
     (later,) = rig.cycle([3])
     assert later.success is True
     rig.stop()
