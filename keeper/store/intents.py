@@ -2,17 +2,18 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Select
 
-from keeper.model.intent import MOVES, OPEN, Simulation, TxState
+from keeper.model.intent import MOVES, Simulation, TxState
 from keeper.model.reads import Address
 from keeper.model.units import Wad, Wei
 from keeper.store import statements
 from keeper.store.database import Database
 from keeper.store.errors import IllegalMoveError
 from keeper.store.rows import (
+    NOT_FINAL,
     Attempt,
     Move,
     Moved,
@@ -23,8 +24,6 @@ from keeper.store.rows import (
     stored_of,
     transition_of,
 )
-
-_NOT_FINAL: Final = OPEN | {TxState.CONFIRMED}
 
 
 class Intents:
@@ -261,9 +260,9 @@ class Intents:
     def spent(self, lane: tuple[int, Address], since_s: float, *, besides: str = "") -> tuple[Spent, ...]:
         """Return what each transaction of the lane cost or may still cost, in wei.
 
-        One that can still land counts whenever it was signed, others when their receipt was noted at or after
-        `since_s`. Until it is final it counts at the dearest of its versions: a reorg may let it land dearer
-        than it did. The intent `besides` is left out. In order of nonces.
+        Until it is final it counts whenever it was signed, at the dearest of its versions: a reorg may let it
+        land later and dearer than it did. Then it counts when its receipt was noted at or after `since_s`.
+        The intent `besides` is left out. In order of nonces.
         """
         named = _named(lane) | {"besides": besides, "since": since_s}
         found: dict[str, Spent] = {}
@@ -272,13 +271,13 @@ class Intents:
             for identity, kind, urgent, state, nonce, fee, at_s, gas, fee_per_gas, l1_fee in rows:
                 before = found.get(identity)
                 cost = max(fee or 0, before.cost if before else 0)
-                if state in _NOT_FINAL:
+                if state in NOT_FINAL:
                     cost = max(cost, gas * fee_per_gas + l1_fee)
                 found[identity] = Spent(
                     kind=kind,
                     urgent=urgent,
                     nonce=nonce,
-                    at_s=float("inf") if state in OPEN else at_s,
+                    at_s=float("inf") if state in NOT_FINAL else at_s,
                     cost=Wei(cost),
                     fee_per_gas=Wei(max(before.fee_per_gas if before else 0, fee_per_gas)),
                 )
@@ -287,8 +286,8 @@ class Intents:
     def moved(self, since_s: float) -> tuple[Moved, ...]:
         """Return the value that each transaction, of whatever lane, moved or may still move.
 
-        One that can still land counts whenever it was signed, others when their receipt was noted at or after
-        `since_s`. One that reverted counts until that is final: after a reorg it may succeed.
+        Until it is final it counts whenever it was signed, also when it reverted: after a reorg it may
+        succeed, and later. Then it counts when its receipt was noted at or after `since_s`.
         """
         with self._database.reading() as connection:
             rows = connection.execute(statements.MOVED, {"since": since_s}).all()
@@ -296,11 +295,11 @@ class Intents:
             Moved(
                 intent_id=identity,
                 urgent=urgent,
-                at_s=float("inf") if state in OPEN else at_s,
+                at_s=float("inf") if state in NOT_FINAL else at_s,
                 usd=Wad(usd),
             )
             for identity, urgent, state, success, usd, at_s in rows
-            if success is not False or state in _NOT_FINAL
+            if success is not False or state in NOT_FINAL
         )
 
     def outgoing(self, lane: tuple[int, Address], asset: str, *, after_block: int) -> Wad:

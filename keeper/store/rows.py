@@ -7,11 +7,14 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
-from keeper.model.intent import Simulation, TxIntent, TxState
+from keeper.model.intent import OPEN, Simulation, TxIntent, TxState
 from keeper.model.units import NO_WEI, ZERO, Wad, Wei
 
 UNSIGNED: Final = frozenset({TxState.PLANNED, TxState.SIMULATED})
 """States that nobody but the process which planned the intent carries on."""
+
+NOT_FINAL: Final = OPEN | {TxState.CONFIRMED}
+"""Signed states that a reorg, at least, may still change the outcome of."""
 
 ENDED: Final = frozenset({TxState.CONFIRMED, TxState.FINALIZED, TxState.DROPPED})
 """States in which the decision has its outcome."""
@@ -117,7 +120,7 @@ class Spent:
     """Of all that was signed with one nonce at most one lands: they count once."""
 
     at_s: float
-    """Wall clock at which its receipt was noted; infinity while it may still land."""
+    """Wall clock at which its receipt was noted; infinity until it is final."""
 
     cost: Wei
     """Until it is final, that of its dearest version."""
@@ -133,7 +136,7 @@ class Moved:
     intent_id: str
     urgent: bool
     at_s: float
-    """Wall clock at which its receipt was noted; infinity while it may still land."""
+    """Wall clock at which its receipt was noted; infinity until it is final."""
 
     usd: Wad
 

@@ -6,7 +6,7 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from keeper.model.intent import OPEN, TxState
 from keeper.store import tables
-from keeper.store.rows import ENDED
+from keeper.store.rows import ENDED, NOT_FINAL
 
 _intent = tables.intents.c
 _attempt = tables.attempts.c
@@ -73,7 +73,7 @@ DROPPED_SINCE: Final = (
     )
     .order_by(*_order)
 )
-_counts_since = or_(_is_open, _intent.landed_at_s >= bindparam("since"))
+_counts_since = or_(_intent.state.in_(sorted(NOT_FINAL)), _intent.landed_at_s >= bindparam("since"))
 COSTS: Final = (
     select(
         _intent.id,
@@ -97,7 +97,6 @@ OUTGOING: Final = select(_intent.outgoing).where(
     and_(
         _in_lane,
         _intent.asset == bindparam("asset"),
-        _intent.displaced_by.is_(None),
         or_(
             _is_open,
             and_(_intent.success.is_(True), _intent.block_number > bindparam("block")),

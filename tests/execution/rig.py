@@ -9,6 +9,7 @@ from keeper.execution.executor import Executor, Report
 from keeper.execution.limits import Limits, Pace
 from keeper.journal.journal import Journal
 from keeper.model.intent import Outcome, TxState
+from keeper.model.plan import Plan, TxAction
 from keeper.model.units import Wei
 from keeper.store.rows import StoredIntent
 from keeper.store.store import Mode, Store
@@ -118,6 +119,15 @@ class Rig:
         self.cycles += 1
         snapshot = seen([self.chain.pin()])
         plan = plan_of(numbers, self.chain.chain_id, snapshot)
+        return self.executor.execute(plan, f"cycle-{self.cycles}", snapshot)
+
+    def carry_out(self, *actions: TxAction) -> tuple[Outcome, ...]:
+        """One cycle whose plan is `actions`."""
+        self.cycles += 1
+        snapshot = seen([self.chain.pin()])
+        plan = Plan(
+            snapshot_digest=snapshot.digest, params_digest="0" * 64, decisions=(), actions=tuple(actions)
+        )
         return self.executor.execute(plan, f"cycle-{self.cycles}", snapshot)
 
     def needed(self, numbers: Sequence[int]) -> tuple[Outcome, ...]:

@@ -14,7 +14,7 @@ from keeper.model.plan import Plan, TxAction
 from keeper.model.units import Wei
 from tests.execution.bell import BELL, decision, hedging, seen
 from tests.execution.local_chain import CHAIN_ID, LocalChain, local_chain
-from tests.execution.rig import LIMITS, PACE, Rig
+from tests.execution.rig import FINAL_AFTER, LIMITS, PACE, Rig
 from tests.execution.simulated_chain import GWEI, SimulatedChain
 
 GAS: Final = 75_000
@@ -105,6 +105,8 @@ def test_rescues_have_a_budget_of_their_own(rig: Rig, chain: SimulatedChain) -> 
     (late,) = cycle(rig, rescue(60))
     assert late.success is not True
     rig.clock.now_s += DAY_S + 1
+    chain.mine(FINAL_AFTER)
+    rig.cycle()
     (again,) = cycle(rig, rescue(60))
     assert again.success is True
 
