@@ -18,7 +18,7 @@ from keeper.chain.quorum import Quorum
 from keeper.chain.reader import Reader, Reading
 from keeper.chain.refusals import most_telling, not_taken
 from keeper.chain.settings import ClientSettings, Finality, PinAt
-from keeper.chain.simulation import Explain, Rehearsal
+from keeper.chain.simulation import Explain, Rehearsal, Simulator
 from keeper.chain.standstill import Standstill
 from keeper.chain.transactions import Fees, Receipt, Tx
 from keeper.model.errors import DataError
@@ -292,12 +292,14 @@ class ChainClient:
 
         See `simulation.Simulator.rehearse` for nodes that cannot, and `simulate_bundle` for the rest.
         """
+
+        def run(simulator: Simulator) -> Rehearsal:
+            return simulator.rehearse(sender, txs, reads, explain)
+
         self._pool.answered.clear()
-        rehearsal = self._simulator.rehearse(sender, txs, reads, explain)
-        found = self._standstill.hold(rehearsal.simulations)
-        if self._quorum is not None:
-            found = self._quorum.simulate(sender, txs, explain, found, self._pool.answered)
-        return replace(rehearsal, simulations=found)
+        own = run(self._simulator)
+        own = replace(own, simulations=self._standstill.hold(own.simulations))
+        return own if self._quorum is None else self._quorum.rehearse(run, own, self._pool.answered)
 
     def attempt(
         self, *, sender: Address, to: Address, data: str, value: Wei = NO_WEI, abis: Sequence[str] = ()

@@ -23,7 +23,7 @@ from keeper.chain.errors import (
 )
 from keeper.chain.facts import Facts
 from keeper.chain.reader import Reader
-from keeper.chain.simulation import Explain
+from keeper.chain.simulation import Explain, Rehearsal, Simulator
 from keeper.chain.transactions import Tx
 from keeper.model.errors import DataError, KeeperError, TransientError
 from keeper.model.intent import Simulation
@@ -76,16 +76,14 @@ class Witness:
                 return self._failed(problem)
         raise AssertionError
 
-    def simulate(
-        self, sender: Address, txs: Sequence[Tx], explain: Explain | None, not_before: int
-    ) -> tuple[Simulation, ...]:
+    def rehearse(self, run: Callable[[Simulator], Rehearsal], not_before: int) -> Rehearsal:
         """Simulate at the witness's head, once that has reached block `not_before`.
 
         Raises one of `_NO_TESTIMONY`.
         """
         for pause_s in (*_PATIENCE_S, None):
-            found = self.reader.simulator.bundle(sender, txs, explain)
-            if all((s.block_number or 0) >= not_before for s in found):
+            found = run(self.reader.simulator)
+            if all((s.block_number or 0) >= not_before for s in found.simulations):
                 return found
             if pause_s is not None:
                 time.sleep(pause_s)
@@ -198,29 +196,41 @@ class Quorum:
         by: Collection[int],
     ) -> tuple[Simulation, ...]:
         """Return simulations that succeed only where enough others say so too, with the most gas of all."""
+
+        def run(simulator: Simulator) -> Rehearsal:
+            return Rehearsal(simulations=simulator.bundle(sender, txs, explain))
+
+        return self.rehearse(run, Rehearsal(simulations=found), by).simulations
+
+    def rehearse(
+        self, run: Callable[[Simulator], Rehearsal], own: Rehearsal, by: Collection[int]
+    ) -> Rehearsal:
+        """Return `own` with what others find, each at its head: it succeeds only where enough of them do."""
+        found = own.simulations
         if not found or not all(s.ok for s in found):
-            return found
+            return own
         number = max(s.block_number or 0 for s in found)
-        agreeing, reasons = 0, []
+        agreeing: list[Rehearsal] = []
+        reasons: list[str] = []
         for i in self._others(frozenset(by)):
             witness = self._witnesses[i]
             try:
-                theirs = witness.simulate(sender, txs, explain, number)
+                theirs = witness.rehearse(run, number)
             except _NO_TESTIMONY as problem:
                 reasons.append(str(problem))
                 continue
-            failed = next((s for s in theirs if not s.ok), None)
+            failed = next((s for s in theirs.simulations if not s.ok), None)
             if failed is not None:
                 reason = f"{self._hosts(by)} would take it, {witness.host} would not: {failed.error}"
-                return self._held(found, reason)
+                return replace(own, simulations=self._held(found, reason))
             found = tuple(
                 replace(mine, gas=max(mine.gas or 0, other.gas or 0))
-                for mine, other in zip(found, theirs, strict=True)
+                for mine, other in zip(found, theirs.simulations, strict=True)
             )
-            agreeing += 1
-            if agreeing == self._needed:
-                return found
-        return self._held(found, str(self._missing(agreeing, reasons)))
+            agreeing.append(theirs)
+            if len(agreeing) == self._needed:
+                return replace(own, simulations=found, others=tuple(agreeing))
+        return replace(own, simulations=self._held(found, str(self._missing(len(agreeing), reasons))))
 
     def close(self) -> None:
         """Close all connections."""

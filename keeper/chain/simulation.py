@@ -40,6 +40,9 @@ class Rehearsal:
     transfers: tuple[Transfer, ...] | None = None
     """Tokens that changed hands. None where the node does not show them."""
 
+    others: tuple["Rehearsal", ...] = ()
+    """The same by the other endpoints of a quorum, each at its own head."""
+
 
 class Simulator:
     """Simulates transactions of one chain at its latest block."""

@@ -70,7 +70,7 @@ class Promises:
         rehearsal = task.node.rehearse(task.sender, txs, promise.reads, task.adapter.meaning)
         if any(not s.ok and not s.untold for s in rehearsal.simulations):
             return rehearsal.simulations
-        proof = prove(promise, rehearsal, self._limits.promise_tolerance_bps)
+        proof = _agreed(promise, rehearsal, self._limits.promise_tolerance_bps)
         if proof.checked is Checked.NOT and self._limits.require_promise:
             proof = replace(proof, broken=_UNCHECKED)
         elif proof.broken:
@@ -114,6 +114,16 @@ def prove(promise: Promise, rehearsal: Rehearsal, tolerance_bps: int) -> Proof:
         outflows=promise.outflows,
         steps=len(rehearsal.simulations),
     )
+
+
+def _agreed(promise: Promise, rehearsal: Rehearsal, tolerance_bps: int) -> Proof:
+    """Return the proof of the endpoint in use, broken where another one of its quorum finds it so."""
+    proof = prove(promise, rehearsal, tolerance_bps)
+    others = (prove(promise, other, tolerance_bps) for other in rehearsal.others)
+    against = next((other for other in others if other.broken), None)
+    if proof.broken or against is None:
+        return proof
+    return replace(against, broken=f"by another endpoint of the quorum, {against.broken}")
 
 
 def breach_of(stored: StoredIntent, receipt: Receipt) -> UnpromisedTransferError | None:
@@ -219,7 +229,7 @@ def _only_fell_short(proof: Proof) -> bool:
             and (0 < line.found < (line.least or 0) or (line.most or 0) < line.found < 0)
             for line in short
         )
-        and proof.broken == _otherwise(short[0])
+        and proof.broken.endswith(_otherwise(short[0]))
     )
 
 

@@ -288,6 +288,23 @@ def test_what_the_node_cannot_check_is_sent_only_where_that_is_allowed(
             rig.stop()
 
 
+def test_one_endpoint_of_a_quorum_that_finds_otherwise_is_enough(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = SimulatedChain.rehearse
+
+    def rehearse(self: SimulatedChain, *args: Any) -> Rehearsal:
+        own = plain(self, *args)
+        return replace(own, others=(own, replace(own, after=own.before)))
+
+    monkeypatch.setattr(SimulatedChain, "rehearse", rehearse)
+    (outcome,) = rig.cycle([1])
+    assert outcome.reason == (
+        "not as promised: by another endpoint of the quorum, count of 1 changes by 0, at least 1 was promised"
+    )
+    assert chain.broadcasts == []
+
+
 def test_a_later_step_that_breaks_the_promise_keeps_the_first_one_back(
     rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
