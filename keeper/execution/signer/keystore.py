@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from coincurve import PrivateKey
+from eth_utils.crypto import keccak
+
 from keeper.execution.errors import KeystoreError
 from keeper.execution.signer.interface import Signed
+from keeper.execution.signer.transaction import Signature, assembled, signing_hash
 from keeper.model.reads import Address
 
 if TYPE_CHECKING:
@@ -22,12 +26,16 @@ CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 
 
 class KeystoreSigner:
-    """A key from an encrypted keystore file (web3 secret storage), opened with a password file."""
+    """A key from an encrypted keystore file (web3 secret storage), opened with a password file.
 
-    __slots__ = ("_account",)
+    eth-account opens the file. It does not sign: it would prepare the key anew for each transaction.
+    """
+
+    __slots__ = ("_address", "_key")
 
     def __init__(self, account: "LocalAccount") -> None:
-        self._account = account
+        self._address = Address(account.address)
+        self._key = PrivateKey(bytes(account.key))
 
     @classmethod
     def load(cls, keystore: Path, password_file: Path) -> Self:
@@ -58,12 +66,14 @@ class KeystoreSigner:
     @property
     def address(self) -> Address:
         """Whose transactions these are."""
-        return Address(self._account.address)
+        return self._address
 
     def sign(self, tx: Mapping[str, Any]) -> Signed:
         """Sign a complete transaction."""
-        signed = self._account.sign_transaction(dict(tx))
-        return Signed(raw=bytes(signed.raw_transaction), tx_hash="0x" + bytes(signed.hash).hex())
+        signed = self._key.sign_recoverable(signing_hash(tx), hasher=None)
+        r, s = (int.from_bytes(half, "big") for half in (signed[:32], signed[32:64]))
+        raw = assembled(tx, Signature(parity=signed[64], r=r, s=s))
+        return Signed(raw=raw, tx_hash="0x" + keccak(raw).hex())
 
     def __repr__(self) -> str:
         return f"KeystoreSigner({self.address})"
