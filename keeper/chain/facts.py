@@ -73,7 +73,7 @@ class Facts:
 
     def native(self, address: Address) -> Wei:
         """Return what an address holds of the native coin at the head."""
-        return Wei(self._number("eth_getBalance", [address, "latest"]))
+        return Wei(self._pool.number("eth_getBalance", [address, "latest"]))
 
     def code(self, address: Address) -> bytes:
         """Return the code at an address at the head, empty where there is none."""
@@ -85,7 +85,7 @@ class Facts:
 
     def nonce(self, address: Address, tag: str) -> int:
         """Return the next nonce of an address."""
-        return self._number("eth_getTransactionCount", [address, tag])
+        return self._pool.number("eth_getTransactionCount", [address, tag])
 
     # Prices
 
@@ -101,7 +101,7 @@ class Facts:
         except _UNREADABLE:
             raise self._unreadable("eth_getBlockByNumber") from None
         if base is None:
-            price = self._number("eth_gasPrice", [])
+            price = self._pool.number("eth_gasPrice", [])
             return Fees(base_fee_wei=0, priority_fee_wei=price, legacy_gas_price_wei=price)
         tip = self._rules.bounded(self._tip(int(header["baseFeePerGas"], 16)))
         return Fees(base_fee_wei=base, priority_fee_wei=tip, legacy_gas_price_wei=None)
@@ -111,7 +111,7 @@ class Facts:
         try:
             return price_of(self._pool.request("eth_feeHistory", [hex(_PRICED_BLOCKS), hex(at.number), [50]]))
         except (NodeRefused, *_UNREADABLE):
-            return Wei(self._number("eth_gasPrice", []))
+            return Wei(self._pool.number("eth_gasPrice", []))
 
     def _tip(self, base_fee: int) -> int:
         asked = [hex(self._rules.blocks), "latest", [self._rules.percentile]]
@@ -122,9 +122,9 @@ class Facts:
         if tip is not None:
             return tip
         try:
-            return self._number("eth_maxPriorityFeePerGas", [])
+            return self._pool.number("eth_maxPriorityFeePerGas", [])
         except NodeRefused:
-            return max(0, self._number("eth_gasPrice", []) - base_fee)
+            return max(0, self._pool.number("eth_gasPrice", []) - base_fee)
 
     # Transactions
 
@@ -139,13 +139,6 @@ class Facts:
     def knows(self, tx_hash: str) -> bool:
         """Whether the node has the transaction, mined or waiting."""
         return self._pool.request("eth_getTransactionByHash", [tx_hash]) is not None
-
-    def _number(self, method: str, params: list[Any]) -> int:
-        raw = self._pool.request(method, params)
-        try:
-            return int(raw, 16)
-        except _UNREADABLE:
-            raise self._unreadable(method) from None
 
     def _bytes(self, method: str, params: list[Any]) -> bytes:
         raw = self._pool.request(method, params)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from keeper.chain.endpoint import Endpoint
-from keeper.chain.errors import NodeRefused, NodeUnreachable, RateLimited, WrongChain
+from keeper.chain.errors import AbiMismatch, NodeRefused, NodeUnreachable, RateLimited, WrongChain
 from keeper.chain.together import together
 
 _FIRST_REST_S: Final = 0.5
@@ -157,6 +157,17 @@ class NodePool:
             if refused is not None:
                 raise refused
             self._wait_or_give_up(deadline_s)
+
+    def number(self, method: str, params: Params) -> int:
+        """Return the result of one request that is a hexadecimal number.
+
+        Raises as `request`, and `AbiMismatch` for a result that is none.
+        """
+        raw = self.request(method, params)
+        try:
+            return int(raw, 16)
+        except (TypeError, ValueError):
+            raise AbiMismatch(method, f"{self.current} gave a malformed answer") from None
 
     def set_laggards_aside(self) -> None:
         """Where there are several endpoints, compare their heads: rest those that lag, take back the others.

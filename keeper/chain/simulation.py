@@ -65,13 +65,13 @@ class Simulator:
 
     def simulate(self, sender: Address, tx: Tx, explain: Explain | None) -> Simulation:
         """Run a transaction, then estimate its gas. Raises `NodeUnreachable`."""
-        number = int(self._pool.request("eth_blockNumber", []), 16)
+        number = self._pool.number("eth_blockNumber", [])
         try:
             revert = self.attempt(sender, tx)
             if revert is not None:
                 return _failed(revert, explain, number)
-            gas = self._pool.request("eth_estimateGas", [self._asked(sender, tx, gas=False)])
-            return Simulation(ok=True, gas=int(gas, 16), error=None, block_number=number)
+            gas = self._pool.number("eth_estimateGas", [self._asked(sender, tx, gas=False)])
+            return Simulation(ok=True, gas=gas, error=None, block_number=number)
         except NodeRefused as refusal:
             if reverted(refusal):
                 return _failed(_revert(refusal, tx), explain, number)
@@ -88,7 +88,7 @@ class Simulator:
         """
         if len(txs) <= 1:
             return tuple(self.simulate(sender, tx, explain) for tx in txs)
-        number = int(self._pool.request("eth_blockNumber", []), 16)
+        number = self._pool.number("eth_blockNumber", [])
         calls = [self._asked(sender, tx, gas=False) for tx in txs]
         question = {"blockStateCalls": [{"calls": calls}], "validation": False, "traceTransfers": False}
         try:
@@ -100,7 +100,7 @@ class Simulator:
             if unsupported(refusal):
                 return self._bundle_in_place(sender, txs, explain, number)
             return (Simulation(ok=False, gas=None, error=refusal.text, block_number=number),) * len(txs)
-        except (IndexError, KeyError, TypeError, ValueError) as problem:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
             raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
 
     def rehearse(
@@ -112,7 +112,7 @@ class Simulator:
         the sender's address: then tokens that move are not shown. On a node with neither the reads stay
         unanswered. Gas of the first transaction is estimated at the head. Raises `NodeUnreachable`.
         """
-        number = int(self._pool.request("eth_blockNumber", []), 16)
+        number = self._pool.number("eth_blockNumber", [])
         look = {"to": self._multicall, "data": frame([_entry(read) for read in reads])}
         calls = [look, *(self._asked(sender, tx, gas=False) for tx in txs), look]
         question = {"blockStateCalls": [{"calls": calls}], "validation": False, "traceTransfers": False}
@@ -144,7 +144,7 @@ class Simulator:
         if not found or not found[0].ok:
             return found
         try:
-            gas = int(self._pool.request("eth_estimateGas", [self._asked(sender, txs[0], gas=False)]), 16)
+            gas = self._pool.number("eth_estimateGas", [self._asked(sender, txs[0], gas=False)])
             return (replace(found[0], gas=gas), *found[1:])
         except NodeRefused as refusal:
             number = found[0].block_number or 0
@@ -206,7 +206,7 @@ class Simulator:
                     continue
                 # Gas of all up to this one is above that of this one alone.
                 whole = {"to": sender, "data": frame(entries[: i + 1])}
-                gas = int(self._pool.request("eth_estimateGas", [whole, "latest", overrides]), 16)
+                gas = self._pool.number("eth_estimateGas", [whole, "latest", overrides])
                 found.append(Simulation(ok=True, gas=gas, error=None, block_number=number))
         except (NodeRefused, AbiMismatch):
             found += [_not_simulated(number)] * (len(txs) - len(found))

@@ -43,7 +43,8 @@ def test_the_base_fee_moves_by_at_most_an_eighth_toward_demand(base: int, limit:
     if used <= target:
         assert exact <= found < exact + 1
     else:
-        assert max(base, exact - 2) < found <= max(base + 1, exact)
+        assert base < found <= max(Fraction(base + 1), exact)
+        assert exact - 2 < found
 
 
 HOLOCENE: Final = "0x00" + f"{250:08x}" + f"{6:08x}"
