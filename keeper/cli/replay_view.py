@@ -9,6 +9,7 @@ from rich.text import Text
 
 from keeper.cli.tables import plain_table, verdict
 from keeper.cli.text import NOTHING, count, utc
+from keeper.model.canonical import plain
 from keeper.replay.compare import TOLERANCE
 from keeper.replay.replay import Replayed
 
@@ -29,6 +30,7 @@ def replay_document(found: Sequence[Replayed]) -> dict[str, Any]:
                 "recomputed_id": r.recomputed_id,
                 "error": r.error,
                 "worst": _finite(r.worst),
+                "orphaned": [plain(orphan) for orphan in r.orphaned],
                 "differences": [
                     {"where": d.where, "recorded": d.recorded, "recomputed": d.recomputed,
                      "relative": _finite(d.relative)}
@@ -62,6 +64,7 @@ def replay_view(found: Sequence[Replayed]) -> RenderableType:
             Text(f"{r.cycle_id}: {d.where} was {d.recorded}, is {d.recomputed}", style="red")
             for d in r.differences
         ]
+        parts += [Text(f"{r.cycle_id}: {orphan.message}", style="yellow") for orphan in r.orphaned]
     same = sum(r.ok for r in found)
     text = f"{same} of {count(len(found), 'cycle')} recomputed to the same plan and figures"
     parts.append(Text(text, style="bold green" if same == len(found) else "bold red"))

@@ -29,6 +29,7 @@ def why_document(subject: str, found: Sequence[Why]) -> dict[str, Any]:
                 **plain(entry.decision),
                 "actions": [{"id": action_id(a), **plain(a)} for a in entry.actions],
                 "outcomes": plain(entry.outcomes),
+                "orphaned": plain(entry.orphaned),
             }
             for entry in found
         ],
@@ -74,4 +75,6 @@ def _entry(entry: Why, chains: Mapping[int, str]) -> RenderableType:
                 grid.add_row("outcome", outcome_text(outcome, " "))
     if not entry.actions:
         grid.add_row("did", "nothing")
+    for orphan in entry.orphaned:
+        grid.add_row("orphaned", Text(orphan.message, style="yellow"))
     return grid

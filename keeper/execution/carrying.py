@@ -202,6 +202,10 @@ class Carrying:
         """
         try:
             if simulation is None:
+                if not task.node.canonical(task.pinned.number, task.pinned.hash):
+                    text = f"block {task.pinned.number}, on which it was decided, was taken by a reorg"
+                    self._ledger.dropped(stored, text, None)
+                    return
                 simulation = self._promises.next_step(task, txs)
             if not simulation.ok:
                 self._ledger.dropped(stored, simulation.error or "the simulation failed", simulation)

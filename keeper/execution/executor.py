@@ -266,6 +266,19 @@ class Executor:
         text = f"chain {chain_id} counts {counted} transactions of {signer}, {known} are known here"
         return [f"{text}: the nonce goes on from the chain's"]
 
+    def drop_unsigned_of(
+        self, cycle_id: str, chain_time_s: int, reasons: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Drop what earlier cycles decided and nobody signed; `reasons` by their ids. Returns the intents.
+
+        The moves are recorded as of the cycle that found the reasons.
+        """
+        self._ledger.begin(cycle_id, chain_time_s)
+        gone = [s for s in self._store.intents.within(UNSIGNED) if s.intent.cycle_id in reasons]
+        for stored in gone:
+            self._ledger.move(stored.intent.id, TxState.DROPPED, reasons[stored.intent.cycle_id])
+        return tuple(stored.intent.id for stored in gone)
+
     def _drop_unsigned(self) -> tuple[str, ...]:
         """Drop what nobody carries on: in dry-run every rehearsal, in live what a crash left unsigned."""
         reason = (

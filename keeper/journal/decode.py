@@ -9,7 +9,7 @@ from keeper.journal.errors import UnreadableRecordError
 from keeper.model.intent import Outcome
 from keeper.model.params import Params
 from keeper.model.plan import Plan
-from keeper.model.record import Record, RecordKind
+from keeper.model.record import Orphaned, Record, RecordKind
 from keeper.model.snapshot import Snapshot
 
 
@@ -44,6 +44,23 @@ def outcomes_of(record: Record) -> tuple[Outcome, ...]:
     """Return the outcomes of an OUTCOME record. Raises `UnreadableRecordError`."""
     outcomes: tuple[Outcome, ...] = _decode(record, RecordKind.OUTCOME, "outcomes")
     return outcomes
+
+
+def orphaned_of(record: Record) -> Orphaned:
+    """Return what an ORPHANED record tells. Raises `UnreadableRecordError`."""
+    if record.kind is not RecordKind.ORPHANED:
+        raise UnreadableRecordError(record.sequence, f"it is of kind {record.kind}, expected orphaned")
+    try:
+        return Orphaned(
+            cycle_id=record.cycle_id,
+            chain_time_s=record.chain_time_s,
+            chain_id=record.body["chain_id"],
+            number=record.body["number"],
+            hash=record.body["hash"],
+            replaced_by=record.body["replaced_by"],
+        )
+    except KeyError as missing:
+        raise UnreadableRecordError(record.sequence, f"its body has no {missing}") from None
 
 
 @cache

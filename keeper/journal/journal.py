@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ from keeper.model.intent import Outcome
 from keeper.model.margin import MarginProfile
 from keeper.model.params import Params
 from keeper.model.plan import Plan
-from keeper.model.record import GENESIS, Record, RecordKind
+from keeper.model.record import GENESIS, Orphaned, Record, RecordKind
 from keeper.model.snapshot import Snapshot
 
 __all__ = ["SEGMENT_BYTES", "Journal", "read"]
@@ -232,6 +232,24 @@ class Journal:
         """Record that a cycle ended in an error."""
         body = {"error": type(error).__name__, "message": str(error)}
         return self.append(RecordKind.FAILURE, cycle_id, chain_time_s, body)
+
+    def orphaned(self, orphan: Orphaned) -> Record:
+        """Record, under the cycle whose snapshot it was, that a block is no longer on its chain."""
+        body = {
+            "chain_id": orphan.chain_id,
+            "number": orphan.number,
+            "hash": orphan.hash,
+            "replaced_by": orphan.replaced_by,
+            "message": orphan.message,
+        }
+        return self.append(RecordKind.ORPHANED, orphan.cycle_id, orphan.chain_time_s, body)
+
+    def recent(self, kinds: Collection[RecordKind]) -> Generator[Record]:
+        """Yield the records of these kinds in the segment being written, the newest first."""
+        wanted = {kind.value for kind in kinds}
+        for line in islice(pieces_from_end(self._file), 1, None):
+            if kind_of(line) in wanted:
+                yield from_line(line)[0]
 
     def last(self, kind: RecordKind) -> Record | None:
         """Return the newest record of a kind; None where there is none.

@@ -37,6 +37,9 @@ class RecordKind(StrEnum):
     """First record of every file of the journal but the first: its number, and where the newest record of
     each kind stands."""
 
+    ORPHANED = "orphaned"
+    """A reorg has taken a block that the snapshot of this record's cycle rests on."""
+
     REMOVED = "removed"
     """The oldest files of the journal are about to be removed, as the configuration asks: up to which
     record."""
@@ -64,3 +67,28 @@ class Record:
     def hash(self) -> str:
         """sha256 over all other fields, hexadecimal."""
         return digest(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphaned:
+    """A block that a journaled snapshot rests on, and that is no longer on its chain."""
+
+    cycle_id: str
+    """Whose snapshot it is."""
+
+    chain_time_s: int
+    """Of that snapshot."""
+
+    chain_id: int
+    number: int
+    hash: str
+    replaced_by: str
+    """Hash of the block that has its number now."""
+
+    @property
+    def message(self) -> str:
+        """What happened, for people."""
+        return (
+            f"block {self.number} ({self.hash[:18]}...) of chain {self.chain_id}, on which it was decided, "
+            f"was taken by a reorg: {self.replaced_by[:18]}... has its place"
+        )

@@ -1,16 +1,16 @@
 """Replaying a journal."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from keeper.journal.decode import params_of, plan_of, snapshot_of
+from keeper.journal.decode import orphaned_of, params_of, plan_of, snapshot_of
 from keeper.journal.journal import read
 from keeper.model.canonical import plain
 from keeper.model.errors import KeeperError
 from keeper.model.params import Params
-from keeper.model.record import Record, RecordKind
+from keeper.model.record import Orphaned, Record, RecordKind
 from keeper.model.snapshot import Snapshot
 from keeper.policy.decide import Decided, decide
 from keeper.replay.compare import TOLERANCE, Difference, differences
@@ -41,6 +41,9 @@ class Replayed:
     differences: tuple[Difference, ...]
     """Those beyond the tolerance, the greatest first."""
 
+    orphaned: tuple[Orphaned, ...] = ()
+    """Blocks that it was decided on and that a reorg has taken since. The decision comes out the same."""
+
     @property
     def ok(self) -> bool:
         """Same plan id, and every figure within 1e-9."""
@@ -55,19 +58,26 @@ def replay(
     Raises `JournalMissingError`, `JournalDamagedError`, and `UnknownCycleError`. A record that cannot be
     read back, or a policy that raises, is reported with its cycle.
     """
-    found = tuple(_replayed(path, cycle_id, policy))
+    orphans: dict[str, list[Orphaned]] = {}
+    found = tuple(_replayed(path, cycle_id, policy, orphans))
     if cycle_id is not None and not found:
         raise UnknownCycleError(path, cycle_id)
-    return found
+    return tuple(replace(r, orphaned=tuple(orphans.get(r.cycle_id, ()))) for r in found)
 
 
 def _replayed(
-    path: Path, cycle_id: str | None, policy: Callable[[Snapshot, Params], Decided]
+    path: Path,
+    cycle_id: str | None,
+    policy: Callable[[Snapshot, Params], Decided],
+    orphans: dict[str, list[Orphaned]],
 ) -> Iterator[Replayed]:
+    """Yield every cycle, and collect the orphans by cycle: they are known only later."""
     inputs: dict[RecordKind, Record] = {}
-    for record in read(path, (*INPUTS, RecordKind.PLAN)):
+    for record in read(path, (*INPUTS, RecordKind.PLAN, RecordKind.ORPHANED)):
         if record.kind in INPUTS:
             inputs[record.kind] = record
+        elif record.kind is RecordKind.ORPHANED:
+            orphans.setdefault(record.cycle_id, []).append(orphaned_of(record))
         elif record.kind is RecordKind.PLAN and cycle_id in (None, record.cycle_id):
             yield _again(record, inputs, policy)
 

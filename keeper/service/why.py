@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from keeper.journal.decode import outcomes_of, plan_of
+from keeper.journal.decode import orphaned_of, outcomes_of, plan_of
 from keeper.model.errors import DataError
 from keeper.model.intent import Outcome
 from keeper.model.plan import Action, Decision, Plan, action_id
-from keeper.model.record import Record, RecordKind
+from keeper.model.record import Orphaned, Record, RecordKind
 
-TOLD_BY: Final = (RecordKind.PLAN, RecordKind.OUTCOME)
+TOLD_BY: Final = (RecordKind.PLAN, RecordKind.OUTCOME, RecordKind.ORPHANED)
 """Kinds of record that an answer rests on."""
 
 
@@ -46,6 +46,9 @@ class Why:
     since_s: int = 0
     """Chain time of the oldest of them."""
 
+    orphaned: tuple[Orphaned, ...] = ()
+    """Blocks under them that a reorg has taken since."""
+
 
 def why(records: Iterable[Record], subject: str, *, last: int = 5) -> tuple[Why, ...]:
     """Return the last different decisions about every subject that `subject` names, newest first.
@@ -67,6 +70,8 @@ def why(records: Iterable[Record], subject: str, *, last: int = 5) -> tuple[Why,
                     _add(found.setdefault(decision.subject, deque(maxlen=last)), record, decision, plan)
         elif record.kind is RecordKind.OUTCOME and plan is not None:
             _fill(found, record)
+        elif record.kind is RecordKind.ORPHANED:
+            _orphan(found, orphaned_of(record))
     if not found:
         raise UnknownSubjectError(subject, known)
     listed = [entry for entries in found.values() for entry in entries]
@@ -91,7 +96,7 @@ def _add(entries: deque[Why], record: Record, decision: Decision, plan: Plan) ->
     )
     if entries and not actions and not entries[-1].actions and _same(entries[-1].decision, decision):
         before = entries.pop()
-        entry = replace(entry, cycles=before.cycles + 1, since_s=before.since_s)
+        entry = replace(entry, cycles=before.cycles + 1, since_s=before.since_s, orphaned=before.orphaned)
     entries.append(entry)
 
 
@@ -105,3 +110,13 @@ def _fill(found: dict[str, deque[Why]], record: Record) -> None:
         if entries and entries[-1].cycle_id == record.cycle_id:
             mine = {action_id(action) for action in entries[-1].actions}
             entries.append(replace(entries.pop(), outcomes=tuple(o for o in outcomes if o.action_id in mine)))
+
+
+def _orphan(found: dict[str, deque[Why]], orphan: Orphaned) -> None:
+    """Mark the entry of every subject that the orphaned cycle is one of: cycles in a row share one."""
+    for entries in found.values():
+        for i, entry in enumerate(entries):
+            within = entry.since_s <= orphan.chain_time_s <= entry.chain_time_s
+            if entry.cycle_id == orphan.cycle_id or (entry.cycles > 1 and within):
+                entries[i] = replace(entry, orphaned=(*entry.orphaned, orphan))
+                break

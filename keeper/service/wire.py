@@ -50,6 +50,7 @@ from keeper.service.daemon import Daemon, Schedule, Stop
 from keeper.service.errors import NotLiveError, PayerMismatchError, TakerMismatchError
 from keeper.service.keys import load_signer, load_urgent_signer
 from keeper.service.leader import Turn, opened_in_turn
+from keeper.service.orphans import OrphanWatch
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
 from keeper.service.screening import Screen, Screening
 from keeper.snapshot.observe import Observer
@@ -189,7 +190,7 @@ def assemble(
         journal.opened(mode, __version__)
         senders = [sender] if urgent is None else [sender, urgent.address]
         observer = observer_of(settings, connected, senders=senders, load=store.found, save=store.save_found)
-        observe = stack.enter_context(_looking(settings, observer, senders, stop.due))
+        observe = stack.enter_context(_looking(settings, observer, senders))
         executor = _executor(
             settings, connected, store, journal, sender=sender, signer=signer, urgent=urgent, stop=stop
         )
@@ -207,7 +208,13 @@ def assemble(
                 observe=observe,
                 decide=lambda snapshot: decide(snapshot, params),
                 execute=_Sending(executor),
-                journal=JournaledCycle(journal, params),
+                journal=OrphanWatch(
+                    JournaledCycle(journal, params),
+                    journal,
+                    connected,
+                    {t.chain_id: t.final_after_blocks for t in settings.chains.values()},
+                    executor.drop_unsigned_of,
+                ),
                 name=cycle_name,
             ),
             recorder=recorder,
@@ -231,7 +238,7 @@ def _journal(settings: Settings) -> Journal:
 
 @contextlib.contextmanager
 def _looking(
-    settings: Settings, observer: Observer, senders: Sequence[Address], due: Callable[[], None]
+    settings: Settings, observer: Observer, senders: Sequence[Address]
 ) -> Iterator[Callable[[], Snapshot]]:
     """Give what a cycle observes with. The full reads behind a screen have connections of their own."""
     table = settings.screen
@@ -241,7 +248,7 @@ def _looking(
     with clients(settings, client_of) as others:
         behind = observer_of(settings, others, senders=senders)
         screen = Screen(full_read_s=table.full_read_s, min_accounts=table.min_accounts)
-        screening = Screening(observer, behind, screen, due=due)
+        screening = Screening(observer, behind, screen)
         with screening.running():
             yield screening.observe
 
