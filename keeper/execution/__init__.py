@@ -16,5 +16,8 @@ Decisions:
   while it may land.
 * An action that is decided again while its transaction is open, or from a block before that transaction
   took effect, is not carried out again. After a revert the subject is left alone for a while.
+* What an action is to move, its adapter states in exact integers. One simulated block at the head shows what
+  it moves; what is otherwise is not sent, and what lands is held against the promise again, by its own
+  receipt. A balance read later would hold others' transactions and other prices too.
 * The signer is reached by one class, `Lane`, which only a live executor builds. Dry-run has none.
 """

@@ -7,10 +7,12 @@ import pytest
 from keeper.chain.client import ChainClient
 from keeper.chain.simulation import Rehearsal
 from keeper.execution.promise import prove
+from keeper.model.book import Account
 from keeper.model.plan import ActionKind
 from keeper.model.promise import Checked
 from keeper.model.units import ONE, ZERO, Wad
 from tests.conformance.curie_figures import accounts, hedge, liquidation, move
+from tests.conformance.lyra_figures import held, settlement
 from tests.conformance.lyra_figures import liquidation as closing
 from tests.conformance.lyra_figures import move as collateral
 from tests.conformance.promising import EXACT, LIMITS, hold, take_fee
@@ -102,6 +104,45 @@ def test_a_node_that_simulates_no_blocks_still_shows_figures(moved: Subject, lac
                 moved.send(moved.encode(action, sender), sender)
         finally:
             client.close()
+
+
+def test_a_reward_is_promised_in_the_token_of_the_collateral(lyra: Subject) -> None:
+    keeper, spot = lyra.actor("paul"), lyra.chains.lyra.spot()
+    targets: list[Account] = []
+    while not targets:
+        spot = Wad(spot * 105 // 100)
+        lyra.chains.lyra.set_spot(spot)
+        targets = [a for a in lyra.read().accounts if a.liquidatable and a.margin_underlying is not None]
+    assert targets[0].bounty is not None
+    action = replace(closing(targets[0]), reward_usd=targets[0].bounty.reward_usd)
+    found = hold(lyra, action, keeper, limits=EXACT)
+    assert found.last.ok, found.last.error
+    assert found.found("sETH in the wallet") > 0
+    assert found.found("sUSD in the wallet") == 0
+    before = held(lyra, keeper)["sETH"]
+    lyra.send(lyra.encode(action, keeper), keeper)
+    # A second of time value later.
+    assert held(lyra, keeper)["sETH"] - before == pytest.approx(found.found("sETH in the wallet"), rel=1e-6)
+
+
+def test_what_a_settled_board_pays_is_known_to_the_last_unit(lyra: Subject) -> None:
+    """Also of base-collateralised calls, and also when somebody else has settled a part of it."""
+    keeper, desk = lyra.actor("paul"), lyra.actor("desk")
+    lyra.node.warp(14 * 86_400)
+    action = settlement(lyra.read(), "1")
+    lyra.chains.lyra["OptionMarket"].send("settleExpiredBoard", 1)
+    for sender in (keeper, desk):
+        found = hold(lyra, action, sender, limits=EXACT)
+        assert found.last.ok, found.last.error
+        assert all(line.least == line.most == line.found for line in found.proof.lines)
+        assert found.found("sETH") == 5 * ONE
+    first = int(action.accounts[0].rpartition(":")[2])
+    lyra.chains.lyra["ShortCollateral"].send("settleOptions", [first])
+    rest = hold(lyra, action, keeper, limits=EXACT)
+    assert rest.last.ok, rest.last.error
+    assert rest.found("states") == found.found("states") - 3
+    lyra.send(lyra.encode(action, keeper), keeper)
+    assert hold(lyra, action, keeper, sends=()).simulations == ()
 
 
 # What comes out otherwise

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from keeper.model.plan import Hedge, Liquidate, MoveCollateral
 from keeper.model.promise import Figure, Outflow, Promise, Term
 from keeper.model.reads import Address, Reads
+from keeper.model.units import from_raw
 from keeper.protocols.answers import Asked, answers_to, unanswered, why
 from keeper.protocols.curie.actions import base_of, raw_amount, trade_bound, trader_of
 from keeper.protocols.curie.contracts import Contracts, risk_factors
@@ -74,7 +75,6 @@ def move_collateral(contracts: Contracts, action: MoveCollateral, sender: Addres
     trader = trader_of(contracts.venue, action.kind, action.account)
     token = yield from _settlement_token(contracts, action.kind)
     raw = raw_amount(contracts, action, symbol=token.symbol, decimals=token.decimals)
-    unit = int(10 ** (PLACES - token.decimals))
     if action.direction == "add":
         deposited = exactly(
             f"deposit of {trader}",
@@ -84,23 +84,37 @@ def move_collateral(contracts: Contracts, action: MoveCollateral, sender: Addres
             decimals=token.decimals,
         )
         return Promise(
-            figures=(deposited, in_wallet(token, sender, least=-raw, most=-raw)),
+            figures=(
+                deposited,
+                *_margin(contracts, token, trader, raw),
+                in_wallet(token, sender, least=-raw, most=-raw),
+            ),
             holders=(sender, trader),
             outflows=(Outflow(token=token.address, holder=sender, most=raw),),
         )
+    places = max(PLACES, token.decimals)
+    of_vault, of_value = int(10 ** (places - token.decimals)), int(10 ** (places - PLACES))
+    coarser = max(of_vault, of_value)
     left = Figure(
         name=f"deposit, profit and funding of {trader}",
         terms=(
-            term(contracts.vault("getBalance", trader), weight=unit),
-            term(contracts.balance("getPnlAndPendingFee", trader), 0),
-            term(contracts.exchange("getAllPendingFundingPayment", trader), weight=-1),
+            term(contracts.vault("getBalance", trader), weight=of_vault),
+            term(contracts.balance("getPnlAndPendingFee", trader), 0, weight=of_value),
+            term(contracts.exchange("getAllPendingFundingPayment", trader), weight=-of_value),
         ),
         unit=token.symbol,
-        decimals=PLACES,
-        least=-raw * unit - unit,
-        most=-raw * unit + unit,
+        decimals=places,
+        least=-raw * of_vault - coarser,
+        most=-raw * of_vault + coarser,
     )
-    return Promise(figures=(left, in_wallet(token, trader, least=raw, most=raw)), holders=(sender,))
+    return Promise(
+        figures=(
+            left,
+            *_margin(contracts, token, trader, -raw),
+            in_wallet(token, trader, least=raw, most=raw),
+        ),
+        holders=(sender,),
+    )
 
 
 def liquidate(contracts: Contracts, action: Liquidate, sender: Address) -> Promised:
@@ -140,8 +154,7 @@ def liquidate(contracts: Contracts, action: Liquidate, sender: Address) -> Promi
         terms=(term(contracts.clearing("getAccountValue", sender)),),
         unit="USD",
         decimals=PLACES,
-        # The account value is rounded down to the vault's places.
-        least=max(0, int(action.reward_usd) - int(10 ** (PLACES - token.decimals))),
+        least=max(0, int(action.reward_usd) - _step(token)),
         most=None,
         priced=True,
     )
@@ -149,6 +162,32 @@ def liquidate(contracts: Contracts, action: Liquidate, sender: Address) -> Promi
         figures=(inventory, together, reward, *_at_rest(contracts, token, sender, sender)),
         holders=(sender, trader),
     )
+
+
+def _margin(contracts: Contracts, token: Token, trader: Address, raw: int) -> tuple[Figure, Figure]:
+    """Return the venue's own margin figures: equity changes by the amount, the requirement not at all."""
+    change, step = int(from_raw(raw, token.decimals)), _step(token)
+    equity = Figure(
+        name=f"account value of {trader}",
+        terms=(term(contracts.clearing("getAccountValue", trader)),),
+        unit="USD",
+        decimals=PLACES,
+        least=change - step,
+        most=change + step,
+    )
+    required = exactly(
+        f"requirement of {trader}",
+        [term(contracts.balance("getMarginRequirementForLiquidation", trader))],
+        0,
+        unit="USD",
+        decimals=PLACES,
+    )
+    return equity, required
+
+
+def _step(token: Token) -> int:
+    """Return what an account value is rounded down to: a unit of the vault, 18 places."""
+    return int(10 ** max(0, PLACES - token.decimals))
 
 
 def _size(contracts: Contracts, trader: Address, base: Address) -> Term:
