@@ -16,6 +16,10 @@ _PIECE: Final = 2**16
 _SHORTEST_SECRET: Final = 6
 """Path segments below this length are words such as `rpc` or `v3`, not keys."""
 
+_KEPT_OPEN: Final = 4
+"""Connections that wait for the next request. With fewer, threads that ask side by side open one each time,
+and the library warns of it."""
+
 
 class Endpoint:
     """A kept-alive connection to one node. Credentials in its URL never leave this object."""
@@ -44,7 +48,7 @@ class Endpoint:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers |= urllib3.util.make_headers(basic_auth=pair)
         kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
-        self._connection = kind(parts.hostname, parts.port, maxsize=1)
+        self._connection = kind(parts.hostname, parts.port, maxsize=_KEPT_OPEN)
 
     def ask(self, method: str, params: list[Any], *, timeout_s: float | None = None) -> Any:
         """Return the result of one request, within the endpoint's timeout or a shorter one.

@@ -211,6 +211,8 @@ def _reasons(settings: Settings, look: Look, chains: tuple[ChainHealth, ...], no
         yield "no cycle has ended well yet"
     elif (age_s := now_s - beat.last_good_at_s) > limit_s:
         yield f"the last good cycle ended {age_s:.0f} s ago, limit is {limit_s} s: is `keeper run` running?"
+    elif age_s < -limit_s:
+        yield f"the last good cycle is dated {-age_s:.0f} s ahead of this clock: one of the two is wrong"
     yield from _leader_reasons(settings, look, now_s)
     for chain in chains:
         yield from _chain_reasons(chain, settings.chains[chain.name].max_head_age_s)

@@ -28,7 +28,7 @@ from typing import Final
 import structlog
 
 from keeper.model.errors import KeeperError
-from keeper.model.snapshot import Gap, Snapshot
+from keeper.model.snapshot import BlockRef, Gap, Snapshot
 from keeper.snapshot.carried import Carried
 from keeper.snapshot.observe import Observer
 from keeper.snapshot.venue import Seen, Step
@@ -63,16 +63,28 @@ class Screening:
         back: Observer,
         screen: Screen,
         *,
+        due: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; nothing is read. The two observers share nothing, and `back` discovers for itself."""
+        """Prepare; nothing is read.
+
+        The two observers share nothing, and `back` discovers for itself. `due` asks for a look, from
+        another thread: a disagreement does not wait for the next head.
+        """
         self._front = front
         self._back = back
         self._screen = screen
         self._clock = clock
         self._carried: Mapping[str, Carried] = {}
         self._doubts: dict[str, str] = {}
+        self._due = due
         self._agreed_s: dict[str, float] = {}
+        self._agreed_at: dict[str, BlockRef] = {}
+        """The block of the last full read that agreed."""
+
+        self._audited: Mapping[str, BlockRef] = {}
+        """Where the thread has read last."""
+
         self._audits: SimpleQueue[Mapping[str, Seen | Gap]] = SimpleQueue()
         self._stop = threading.Event()
 
@@ -88,7 +100,9 @@ class Screening:
         """
         self._hear_audits()
         before = {v: c for v, c in self._carried.items() if self._pays(c)}
-        for venue in before:
+        for venue, carried in before.items():
+            if self._agreed_at.get(venue) == carried.at:
+                self._agreed_s[venue] = self._clock()  # nothing has been screened since
             age_s = self._clock() - self._agreed_s[venue]
             if age_s > _PATIENCE * self._screen.full_read_s:
                 self._doubt(venue, f"no full read has agreed for {age_s:.0f} s")
@@ -105,13 +119,19 @@ class Screening:
 
     def audit(self) -> None:
         """Read everything that is screened, at the blocks of the last look, for the next look to hear of."""
-        carried = {v: c for v, c in self._carried.items() if self._pays(c)}
+        carried = {v: c for v, c in self._carried.items() if self._pays(c) and self._is_news(v, c)}
         if not carried:
             return
         try:
-            self._audits.put(self._back.audit(carried))
+            audits = self._back.audit(carried)
         except KeeperError as error:
             log.warning("full read failed", error=str(error))
+            return
+        read = {v: c.at for v, c in carried.items() if isinstance(audits[v], Seen)}
+        self._audited = {**self._audited, **read}
+        self._audits.put(audits)
+        if any(isinstance(audit, Seen) and audit.differences for audit in audits.values()):
+            self._due()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -128,6 +148,10 @@ class Screening:
         while not self._stop.wait(self._screen.full_read_s):
             self.audit()
 
+    def _is_news(self, venue: str, carried: Carried) -> bool:
+        """Whether a full read at the block that was carried to would tell anything."""
+        return venue not in self._doubts and self._audited.get(venue) != carried.at
+
     def _pays(self, carried: Carried) -> bool:
         return len(carried.accounts) >= self._screen.min_accounts
 
@@ -141,8 +165,8 @@ class Screening:
             self._doubt(venue, _said(seen.differences))
         elif seen.compared and self._doubts.pop(venue, None) is not None:
             log.info("screen agrees with what was read", venue=venue)
-        if seen.screen is None:
-            self._agreed_s[venue] = self._clock()
+        if seen.screen is None and seen.carried is not None:
+            self._agree(venue, seen.carried)
 
     def _hear_audits(self) -> None:
         while True:
@@ -158,8 +182,11 @@ class Screening:
                 elif audit.carried is not None and venue not in self._doubts:
                     # All of it was just read; what happened since is followed again.
                     self._carried = {**self._carried, venue: audit.carried}
-                    self._agreed_s[venue] = self._clock()
+                    self._agree(venue, audit.carried)
                     log.info("full read agrees", venue=venue, accounts=len(audit.carried.accounts))
+
+    def _agree(self, venue: str, read: Carried) -> None:
+        self._agreed_s[venue], self._agreed_at[venue] = self._clock(), read.at
 
     def _doubt(self, venue: str, reason: str) -> None:
         if self._doubts.get(venue) != reason:

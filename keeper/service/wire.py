@@ -190,7 +190,7 @@ def assemble(
         journal.opened(mode, __version__)
         senders = [sender] if urgent is None else [sender, urgent.address]
         observer = observer_of(settings, connected, senders=senders, load=store.found, save=store.save_found)
-        observe = stack.enter_context(_looking(settings, observer, senders))
+        observe = stack.enter_context(_looking(settings, observer, senders, stop.due))
         executor = _executor(
             settings, connected, store, journal, sender=sender, signer=signer, urgent=urgent, stop=stop
         )
@@ -238,7 +238,7 @@ def _journal(settings: Settings) -> Journal:
 
 @contextlib.contextmanager
 def _looking(
-    settings: Settings, observer: Observer, senders: Sequence[Address]
+    settings: Settings, observer: Observer, senders: Sequence[Address], due: Callable[[], None]
 ) -> Iterator[Callable[[], Snapshot]]:
     """Give what a cycle observes with. The full reads behind a screen have connections of their own."""
     table = settings.screen
@@ -248,7 +248,7 @@ def _looking(
     with clients(settings, client_of) as others:
         behind = observer_of(settings, others, senders=senders)
         screen = Screen(full_read_s=table.full_read_s, min_accounts=table.min_accounts)
-        screening = Screening(observer, behind, screen)
+        screening = Screening(observer, behind, screen, due=due)
         with screening.running():
             yield screening.observe
 

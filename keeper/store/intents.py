@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection
 
 from keeper.model.intent import MOVES, Simulation, TxState
 from keeper.model.reads import Address
@@ -12,6 +12,7 @@ from keeper.model.units import Wad, Wei
 from keeper.store import statements
 from keeper.store.database import Database
 from keeper.store.errors import IllegalMoveError
+from keeper.store.prepared import Prepared
 from keeper.store.rows import (
     NOT_FINAL,
     Attempt,
@@ -46,7 +47,8 @@ class Intents:
         at_s = self._clock()
         self._crash_at("planned.before")
         with self._database.writing() as connection:
-            connection.execute(statements.ADD_INTENTS, [columns_of(p, at_s) for p in planned])
+            for p in planned:
+                statements.ADD_INTENT.change(connection, columns_of(p, at_s))
             done = tuple(
                 self._note(connection, p.intent.id, None, TxState.PLANNED, p.reason, {}, at_s)
                 for p in planned
@@ -107,7 +109,7 @@ class Intents:
         """Keep a first version's nonce and bytes. None when the lane's next nonce is another one by now."""
         self._crash_at("signed.before")
         with self._database.writing() as connection:
-            used = connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one()
+            used = statements.HIGHEST_NONCE.scalar(connection, _named(lane))
             if max(at_least, 1 + used) != attempt.nonce:
                 return None
             done = self._sign(connection, intent_id, attempt, "")
@@ -122,13 +124,13 @@ class Intents:
         """
         self._crash_at("signed.before")
         with self._database.writing() as connection:
-            state = connection.execute(statements.STATE, {"id": displaced_id}).scalar()
-            by = connection.execute(statements.DISPLACED, {"id": displaced_id}).scalar()
+            state = statements.STATE.scalar(connection, {"id": displaced_id})
+            by = statements.DISPLACED.scalar(connection, {"id": displaced_id})
             if state != TxState.SENT.value or by is not None:
                 found = None if state is None else TxState(state)
                 raise IllegalMoveError(displaced_id, found=found, wanted=TxState.SIGNED)
-            connection.execute(statements.CHANGE, {"intent": displaced_id, "displaced_by": intent_id})
-            connection.execute(statements.CHANGE, {"intent": intent_id, "displaces": displaced_id})
+            statements.CHANGE.change(connection, {"intent": displaced_id, "displaced_by": intent_id})
+            statements.CHANGE.change(connection, {"intent": intent_id, "displaces": displaced_id})
             done = self._sign(connection, intent_id, attempt, reason)
             self._crash_at("signed.written")
         self._crash_at("signed.after")
@@ -156,7 +158,7 @@ class Intents:
         simulated = {"simulation": dataclasses.asdict(simulation)}
         self._crash_at("signed.before")
         with self._database.writing() as connection:
-            connection.execute(statements.ADD_INTENTS, [columns_of(planned, at_s)])
+            statements.ADD_INTENT.change(connection, columns_of(planned, at_s))
             done = (
                 self._note(connection, identity, None, TxState.PLANNED, reason, {}, at_s),
                 self._move(connection, identity, TxState.SIMULATED, reason, simulated),
@@ -168,7 +170,7 @@ class Intents:
 
     def _sign(self, connection: Connection, intent_id: str, attempt: Attempt, reason: str) -> Transition:
         row = {**dataclasses.asdict(attempt), "signed_at_s": self._clock()}
-        connection.execute(statements.ADD_ATTEMPT, row)
+        statements.ADD_ATTEMPT.change(connection, row)
         changes = {"nonce": attempt.nonce, "tx_hash": attempt.tx_hash}
         return self._move(connection, intent_id, TxState.SIGNED, reason, changes)
 
@@ -180,7 +182,7 @@ class Intents:
         reason: str,
         changes: Mapping[str, Any],
     ) -> Transition:
-        found = connection.execute(statements.STATE, {"id": intent_id}).scalar()
+        found = statements.STATE.scalar(connection, {"id": intent_id})
         before = None if found is None else TxState(found)
         if before is None or to not in MOVES[before]:
             raise IllegalMoveError(intent_id, found=before, wanted=to)
@@ -190,7 +192,7 @@ class Intents:
             row["landed_at_s"] = at_s
         elif to is TxState.SENT:
             row["landed_at_s"] = None
-        connection.execute(statements.CHANGE, {"intent": intent_id, **row})
+        statements.CHANGE.change(connection, {"intent": intent_id, **row})
         return self._note(connection, intent_id, before, to, reason, changes, at_s)
 
     def _note(
@@ -212,7 +214,7 @@ class Intents:
             "block_number": changes.get("block_number"),
             "at_s": at_s,
         }
-        number = connection.execute(statements.ADD_TRANSITION, row).scalar_one()
+        number = statements.ADD_TRANSITION.scalar(connection, row)
         return transition_of({**row, "id": number})
 
     # Reads
@@ -225,17 +227,15 @@ class Intents:
     def attempts(self, intent_id: str) -> tuple[Attempt, ...]:
         """Return the signed versions of an intent, oldest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(statements.ATTEMPTS, {"id": intent_id})
-            return tuple(Attempt(**row._mapping) for row in rows)
+            rows = statements.ATTEMPTS.mappings(connection, {"id": intent_id})
+        return tuple(Attempt(**row) for row in rows)
 
     def within(
         self, states: Collection[TxState], *, lane: tuple[int, Address] | None = None
     ) -> tuple[StoredIntent, ...]:
         """Return the intents in any of `states`, of one (chain id, signer) or of all, in order of nonces."""
-        named = {"states": sorted(state.value for state in states)}
-        if lane is None:
-            return self._intents(statements.IN_STATES, named)
-        return self._intents(statements.IN_STATES_OF_LANE, named | _named(lane))
+        query = statements.in_states(frozenset(states), of_lane=lane is not None)
+        return self._intents(query, {} if lane is None else _named(lane))
 
     def open_like(self, action_id: str, topic: tuple[str, str]) -> StoredIntent | None:
         """Return an intent of this action, or of the same (kind, subject), that may still land."""
@@ -246,7 +246,7 @@ class Intents:
     def ended(self, action_id: str) -> int:
         """Count the intents of an action that have their outcome: the action's next episode."""
         with self._database.reading() as connection:
-            return int(connection.execute(statements.ENDED_OF_ACTION, {"action": action_id}).scalar_one())
+            return int(statements.ENDED_OF_ACTION.scalar(connection, {"action": action_id}))
 
     def settled(self, topic: tuple[str, str], limit: int = 10) -> tuple[StoredIntent, ...]:
         """Return the last signed intents of (kind, subject) that have ended, highest block first."""
@@ -267,7 +267,7 @@ class Intents:
         named = _named(lane) | {"besides": besides, "since": since_s}
         found: dict[str, Spent] = {}
         with self._database.reading() as connection:
-            rows = connection.execute(statements.COSTS, named)
+            rows = statements.COSTS.rows(connection, named)
             for identity, kind, urgent, state, nonce, fee, at_s, gas, fee_per_gas, l1_fee in rows:
                 before = found.get(identity)
                 cost = max(fee or 0, before.cost if before else 0)
@@ -290,7 +290,7 @@ class Intents:
         succeed, and later. Then it counts when its receipt was noted at or after `since_s`.
         """
         with self._database.reading() as connection:
-            rows = connection.execute(statements.MOVED, {"since": since_s}).all()
+            rows = statements.MOVED.rows(connection, {"since": since_s})
         return tuple(
             Moved(
                 intent_id=identity,
@@ -306,28 +306,28 @@ class Intents:
         """Return what of an asset left the wallet of a lane's signer after a block, or may still leave it."""
         named = _named(lane) | {"asset": asset, "block": after_block}
         with self._database.reading() as connection:
-            return Wad(sum(connection.execute(statements.OUTGOING, named).scalars()))
+            return Wad(sum(amount for (amount,) in statements.OUTGOING.rows(connection, named)))
 
     def next_nonce(self, lane: tuple[int, Address]) -> int:
         """Return the nonce after the last one that a transaction of ours uses; 0 for a lane never used."""
         with self._database.reading() as connection:
-            return 1 + int(connection.execute(statements.HIGHEST_NONCE, _named(lane)).scalar_one())
+            return 1 + int(statements.HIGHEST_NONCE.scalar(connection, _named(lane)))
 
     def final_nonce(self, lane: tuple[int, Address]) -> int:
         """Return the highest nonce whose transaction is final; -1 while there is none."""
         with self._database.reading() as connection:
-            return int(connection.execute(statements.FINAL_NONCE, _named(lane)).scalar_one())
+            return int(statements.FINAL_NONCE.scalar(connection, _named(lane)))
 
     def lanes(self) -> tuple[tuple[int, Address], ...]:
         """Return every (chain id, signer) with a transaction that may still land, sorted."""
         with self._database.reading() as connection:
-            rows = connection.execute(statements.OPEN_LANES)
+            rows = statements.OPEN_LANES.rows(connection, {})
             return tuple((int(chain), Address(signer)) for chain, signer in rows)
 
     def counts(self) -> dict[TxState, int]:
         """Count the intents by state; every state has an entry."""
         with self._database.reading() as connection:
-            found = {TxState(state): int(count) for state, count in connection.execute(statements.COUNTS)}
+            found = {TxState(state): int(count) for state, count in statements.COUNTS.rows(connection, {})}
         return {state: found.get(state, 0) for state in TxState}
 
     def transitions(self, *, after: int = 0, intent_id: str | None = None) -> tuple[Transition, ...]:
@@ -335,11 +335,12 @@ class Intents:
         query = statements.TRANSITIONS if intent_id is None else statements.TRANSITIONS_OF_INTENT
         named = {"after": after} if intent_id is None else {"after": after, "intent": intent_id}
         with self._database.reading() as connection:
-            return tuple(transition_of(row._mapping) for row in connection.execute(query, named))
+            return tuple(transition_of(row) for row in query.mappings(connection, named))
 
-    def _intents(self, query: Select[Any], named: Mapping[str, Any]) -> tuple[StoredIntent, ...]:
+    def _intents(self, query: Prepared, named: Mapping[str, Any]) -> tuple[StoredIntent, ...]:
         with self._database.reading() as connection:
-            return tuple(stored_of(row._mapping) for row in connection.execute(query, named))
+            rows = query.mappings(connection, named)
+        return tuple(stored_of(row) for row in rows)
 
 
 def _named(lane: tuple[int, Address]) -> dict[str, Any]:

@@ -1,12 +1,20 @@
 """The outbox's statements, built once: building one costs more than running it."""
 
+from collections.abc import Collection
+from functools import cache
 from typing import Final
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 
 from keeper.model.intent import OPEN, TxState
 from keeper.store import tables
+from keeper.store.prepared import Prepared
 from keeper.store.rows import ENDED, NOT_FINAL
+
+
+def _among(states: Collection[TxState]) -> ColumnElement[bool]:
+    return or_(*(tables.intents.c.state == state.value for state in sorted(states)))
+
 
 _intent = tables.intents.c
 _attempt = tables.attempts.c
@@ -20,48 +28,45 @@ _order = (
 )
 _in_lane = and_(_intent.chain_id == bindparam("chain"), _intent.sender == bindparam("signer"))
 _of_topic = and_(_intent.kind == bindparam("kind"), _intent.subject == bindparam("subject"))
-_is_open = _intent.state.in_(sorted(OPEN))
-_has_ended = _intent.state.in_(sorted(ENDED))
+_is_open = _among(OPEN)
+_has_ended = _among(ENDED)
 _not_dropped = _intent.state != TxState.DROPPED.value
-_states = _intent.state.in_(bindparam("states", expanding=True))
 
-ADD_INTENTS: Final = insert(tables.intents)
-ADD_ATTEMPT: Final = insert(tables.attempts)
-ADD_TRANSITION: Final = (
+ADD_INTENT: Final = Prepared(insert(tables.intents))
+ADD_ATTEMPT: Final = Prepared(insert(tables.attempts))
+ADD_TRANSITION: Final = Prepared(
     insert(tables.transitions)
     .values(id=select(func.coalesce(func.max(_transition.id), 0) + 1).scalar_subquery())
     .returning(_transition.id)
 )
 """Numbered without holes, which a sequence of PostgreSQL is not."""
 
-STATE: Final = select(_intent.state).where(_intent.id == bindparam("id"))
-DISPLACED: Final = select(_intent.displaced_by).where(_intent.id == bindparam("id"))
-CHANGE: Final = update(tables.intents).where(_intent.id == bindparam("intent"))
+STATE: Final = Prepared(select(_intent.state).where(_intent.id == bindparam("id")))
+DISPLACED: Final = Prepared(select(_intent.displaced_by).where(_intent.id == bindparam("id")))
+CHANGE: Final = Prepared(update(tables.intents).where(_intent.id == bindparam("intent")))
 
-INTENT: Final = select(tables.intents).where(_intent.id == bindparam("id"))
-ATTEMPTS: Final = (
+INTENT: Final = Prepared(select(tables.intents).where(_intent.id == bindparam("id")))
+ATTEMPTS: Final = Prepared(
     select(tables.attempts).where(_attempt.intent_id == bindparam("id")).order_by(_attempt.number)
 )
-IN_STATES: Final = select(tables.intents).where(_states).order_by(*_order)
-IN_STATES_OF_LANE: Final = select(tables.intents).where(and_(_states, _in_lane)).order_by(*_order)
-OPEN_LIKE: Final = (
+OPEN_LIKE: Final = Prepared(
     select(tables.intents)
     .where(and_(_is_open, or_(_intent.action_id == bindparam("action"), _of_topic)))
     .order_by(*_order)
     .limit(1)
 )
-ENDED_OF_ACTION: Final = (
+ENDED_OF_ACTION: Final = Prepared(
     select(func.count())
     .select_from(tables.intents)
     .where(and_(_intent.action_id == bindparam("action"), _has_ended))
 )
-SETTLED_OF_TOPIC: Final = (
+SETTLED_OF_TOPIC: Final = Prepared(
     select(tables.intents)
     .where(and_(_of_topic, _has_ended, _intent.nonce.is_not(None)))
     .order_by(_intent.block_number.desc().nulls_last(), _intent.nonce.desc())
     .limit(bindparam("limit"))
 )
-DROPPED_SINCE: Final = (
+DROPPED_SINCE: Final = Prepared(
     select(tables.intents)
     .where(
         and_(
@@ -73,8 +78,8 @@ DROPPED_SINCE: Final = (
     )
     .order_by(*_order)
 )
-_counts_since = or_(_intent.state.in_(sorted(NOT_FINAL)), _intent.landed_at_s >= bindparam("since"))
-COSTS: Final = (
+_counts_since = or_(_among(NOT_FINAL), _intent.landed_at_s >= bindparam("since"))
+COSTS: Final = Prepared(
     select(
         _intent.id,
         _intent.kind,
@@ -90,35 +95,50 @@ COSTS: Final = (
     .join(tables.attempts, _attempt.intent_id == _intent.id)
     .where(and_(_in_lane, _intent.id != bindparam("besides"), _counts_since))
 )
-MOVED: Final = select(
-    _intent.id, _intent.urgent, _intent.state, _intent.success, _intent.moved_usd, _intent.landed_at_s
-).where(and_(_intent.moved_usd != 0, _intent.state != TxState.DROPPED.value, _counts_since))
-OUTGOING: Final = select(_intent.outgoing).where(
-    and_(
-        _in_lane,
-        _intent.asset == bindparam("asset"),
-        or_(
-            _is_open,
-            and_(_intent.success.is_(True), _intent.block_number > bindparam("block")),
-        ),
+MOVED: Final = Prepared(
+    select(
+        _intent.id, _intent.urgent, _intent.state, _intent.success, _intent.moved_usd, _intent.landed_at_s
+    ).where(and_(_intent.moved_usd != 0, _intent.state != TxState.DROPPED.value, _counts_since))
+)
+OUTGOING: Final = Prepared(
+    select(_intent.outgoing).where(
+        and_(
+            _in_lane,
+            _intent.asset == bindparam("asset"),
+            or_(
+                _is_open,
+                and_(_intent.success.is_(True), _intent.block_number > bindparam("block")),
+            ),
+        )
     )
 )
-HIGHEST_NONCE: Final = select(func.coalesce(func.max(_intent.nonce), -1)).where(and_(_in_lane, _not_dropped))
-FINAL_NONCE: Final = select(func.coalesce(func.max(_intent.nonce), -1)).where(
-    and_(_in_lane, _intent.state == TxState.FINALIZED.value)
+HIGHEST_NONCE: Final = Prepared(
+    select(func.coalesce(func.max(_intent.nonce), -1)).where(and_(_in_lane, _not_dropped))
 )
-OPEN_LANES: Final = (
+FINAL_NONCE: Final = Prepared(
+    select(func.coalesce(func.max(_intent.nonce), -1)).where(
+        and_(_in_lane, _intent.state == TxState.FINALIZED.value)
+    )
+)
+OPEN_LANES: Final = Prepared(
     select(_intent.chain_id, _intent.sender)
     .where(_is_open)
     .distinct()
     .order_by(_intent.chain_id, _intent.sender)
 )
-COUNTS: Final = select(_intent.state, func.count()).group_by(_intent.state)
-TRANSITIONS: Final = (
+COUNTS: Final = Prepared(select(_intent.state, func.count()).group_by(_intent.state))
+TRANSITIONS: Final = Prepared(
     select(tables.transitions).where(_transition.id > bindparam("after")).order_by(_transition.id)
 )
-TRANSITIONS_OF_INTENT: Final = (
+TRANSITIONS_OF_INTENT: Final = Prepared(
     select(tables.transitions)
     .where(and_(_transition.id > bindparam("after"), _transition.intent_id == bindparam("intent")))
     .order_by(_transition.id)
 )
+
+
+@cache
+def in_states(states: frozenset[TxState], *, of_lane: bool) -> Prepared:
+    """Return what selects the intents in some states, of one lane or of all, in order of nonces."""
+    wanted = and_(_among(states), _in_lane) if of_lane else _among(states)
+    return Prepared(select(tables.intents).where(wanted).order_by(*_order))

@@ -64,12 +64,12 @@ class Storm:
 
         self._sockets = sockets
         self._events: tuple[tuple[int, Callable[[], None]], ...] = (
-            (12, self.mine),
-            (6, self.move_price),
+            (10, self.mine),
+            (10, self.move_price),
             (6, self.misbehave),
             (6, self.misbehave_at_sending),
             (5, self.behave),
-            (3, self.hold_transactions),
+            (2, self.hold_transactions),
             (4, self.reorg),
             (3, self.drop_pool),
             (3, self.another_wallet),

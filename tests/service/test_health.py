@@ -79,6 +79,15 @@ def test_an_old_cycle(settings: Settings) -> None:
     assert f"{limit_s + 1} s ago, limit is {limit_s} s" in reasons
 
 
+def test_a_cycle_from_the_future(settings: Settings) -> None:
+    """A clock that was set back would have a keeper that has ended look young for as long."""
+    limit_s = settings.cycle.max_age_s
+    assert judged(settings, beat=beat(last_good_at_s=NOW_S + limit_s))[0] is Status.OK
+    status, reasons = judged(settings, beat=beat(last_good_at_s=NOW_S + 3600))
+    assert status is Status.DEGRADED
+    assert "3600 s ahead of this clock" in reasons
+
+
 def test_a_failed_cycle_names_its_error(settings: Settings) -> None:
     status, reasons = judged(settings, beat=beat(failure="NodeUnreachable: optimism: connection refused"))
     assert status is Status.DEGRADED

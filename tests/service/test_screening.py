@@ -67,7 +67,11 @@ def screen_gaps(snapshot: Snapshot) -> dict[str, str]:
 @pytest.fixture
 def make(watch: Watch) -> Callable[..., Bench]:
     def built(
-        *, min_accounts: int = 1, full_read_s: float = EVERY_S, kind: type[Screening] = Screening
+        *,
+        min_accounts: int = 1,
+        full_read_s: float = EVERY_S,
+        kind: type[Screening] = Screening,
+        due: Callable[[], None] = lambda: None,
     ) -> Bench:
         blind, now = Blind(), [1_000.0]
         venues = [
@@ -82,7 +86,7 @@ def make(watch: Watch) -> Callable[..., Bench]:
             margin=0.01,
         )
         screen = Screen(full_read_s=full_read_s, min_accounts=min_accounts)
-        return Bench(watch, kind(front, watch.witness(), screen, clock=lambda: now[0]), blind, now)
+        return Bench(watch, kind(front, watch.witness(), screen, due=due, clock=lambda: now[0]), blind, now)
 
     return built
 
@@ -207,7 +211,11 @@ def test_a_changed_account_that_cannot_be_read_is_a_gap_and_a_doubt(bench: Bench
 
 @pytest.mark.faults
 def test_without_full_reads_the_screen_is_not_believed_for_long(bench: Bench) -> None:
-    for _ in range(3):
+    world = bench.watch.chains.world
+    bench.now[0] += 100 * EVERY_S
+    assert bench.unread(bench.look()) == {LYRA, CURIE}, "nothing has happened since the last full read"
+    for _ in range(4):
+        world.align()
         bench.now[0] += EVERY_S
         assert bench.unread(bench.look()) == {LYRA, CURIE}
     bench.now[0] += 1.0
@@ -215,6 +223,7 @@ def test_without_full_reads_the_screen_is_not_believed_for_long(bench: Bench) ->
     assert bench.unread(found) == set()
     assert screen_gaps(found).keys() == {LYRA, CURIE}
     assert "no full read has agreed for 31 s" in screen_gaps(found)[LYRA]
+    world.align()
     found = bench.look()
     assert bench.unread(found) == {LYRA, CURIE}, "the look itself was a full read that agreed"
     assert found.gaps == ()
@@ -250,6 +259,24 @@ def test_a_reorg_starts_over_and_a_full_read_of_the_lost_branch_says_nothing(ben
     assert bench.unread(found) == {LYRA, CURIE}
     bench.screening.audit()
     assert bench.look().gaps == ()
+
+
+@pytest.mark.faults
+def test_a_full_read_that_disagrees_does_not_wait_for_a_head(make: Callable[..., Bench]) -> None:
+    due = threading.Event()
+    bench = make(due=due.set)
+    bench.look()
+    bench.look()
+    requests = bench.watch.requests()
+    bench.screening.audit()
+    bench.screening.audit()
+    assert not due.is_set()
+    assert bench.watch.requests() == requests, "the thread has connections of its own"
+    bench.watch.proxies[42161].fault(answered([]), "eth_getLogs")
+    bench.trade()
+    bench.look()
+    bench.screening.audit()
+    assert due.is_set()
 
 
 @pytest.mark.devnet
