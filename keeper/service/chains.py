@@ -194,12 +194,12 @@ def natives_of(connected: Mapping[int, ChainClient], address: Address) -> dict[i
 
 
 @contextlib.contextmanager
-def watching_heads(settings: Settings, due: Callable[[], None]) -> Iterator[None]:
-    """Ask for a cycle at every new head of a chain."""
+def watching_heads(settings: Settings, due: Callable[[str], None]) -> Iterator[None]:
+    """Ask for a cycle at every new head of a chain, with its hash."""
 
     def told(chain_id: int, block_hash: str) -> None:
         log.debug("new head", chain_id=chain_id, hash=block_hash)
-        due()
+        due(block_hash)
 
     with clients(settings, client_of) as polled:
         watches = [

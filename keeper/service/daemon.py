@@ -14,9 +14,10 @@ goes on where this one ended. A second SIGINT does not wait.
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from types import FrameType
 from typing import Final, Protocol
 
@@ -55,9 +56,9 @@ class Schedule:
     """When a cycle is due."""
 
     interval_s: float
-    heads: Callable[[Callable[[], None]], AbstractContextManager[None]] | None
-    """Calls what it is given at every new head, for the length of a `with` block and in threads of its own,
-    so it must use connections of its own. None: only the timer."""
+    heads: Callable[[Callable[[str], None]], AbstractContextManager[None]] | None
+    """Calls what it is given with the hash of every new head, for the length of a `with` block and in threads
+    of its own, so it must use connections of its own. None: only the timer."""
 
 
 class Stop:
@@ -65,6 +66,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._wake = threading.Event()
+        self._asked: SimpleQueue[str] = SimpleQueue()
         self._stopping = threading.Event()
         self._deposed = False
 
@@ -90,14 +92,19 @@ class Stop:
         self._stopping.set()
         self._wake.set()
 
-    def due(self) -> None:
-        """Ask for a cycle."""
+    def due(self, head: str = "") -> None:
+        """Ask for a cycle, with `head` only as long as none has read that block."""
+        self._asked.put(head)
         self._wake.set()
 
-    def wait(self) -> bool:
-        """Wait until a cycle is due. False when an end was asked for."""
-        self._wake.wait()
-        self._wake.clear()
+    def wait(self, seen: Container[str] = ()) -> bool:
+        """Wait until a cycle is due for more than the blocks that were `seen`. False when to end instead."""
+        while not self.stopping:
+            self._wake.wait()
+            self._wake.clear()
+            asked = [self._asked.get() for _ in range(self._asked.qsize())]
+            if any(head not in seen for head in asked):
+                break
         return not self.stopping
 
     def pause(self, seconds: float) -> bool:
@@ -115,6 +122,8 @@ class Daemon:
     clock: Callable[[], float] = time.time
     stop: Stop = field(default_factory=Stop)
     first_wait_s: float = FIRST_WAIT_S
+    _seen: frozenset[str] = frozenset()
+    """Hashes of the blocks that the last good cycle rested on."""
 
     def run_once(self) -> bool:
         """Run one cycle, with its retries. True when it ended well. Raises `TripwireError`."""
@@ -125,7 +134,7 @@ class Daemon:
         """Run cycles until SIGTERM, SIGINT or `stop`. Raises `TripwireError`, `ConfigError`."""
         with ending_on_signals(self.stop), self._scheduled():
             self.stop.due()
-            while self.stop.wait():
+            while self.stop.wait(self._seen):
                 self._turn()
         log.info("stopped")
 
@@ -136,6 +145,8 @@ class Daemon:
             started_at_s = self.clock()
             try:
                 cycle = run_cycle(self.stages)
+                # Chains that have a block at the same time tell of it one after the other.
+                self._seen = frozenset(block.hash for block in cycle.snapshot.blocks)
                 self.recorder.good(cycle, started_at_s)
             except TransientError as error:
                 log.warning("cycle failed", error=str(error), attempt=attempt + 1, of=RETRIES + 1)

@@ -77,7 +77,7 @@ def _race(protocol: str, settings: Settings, move: Move) -> Iterator[Record]:
         screened = keeper.daemon.stages
         entire = dataclasses.replace(screened, observe=stack.enter_context(observing(settings)))
         heard = threading.Event()
-        stack.enter_context(watching_heads(settings, heard.set))
+        stack.enter_context(watching_heads(settings, lambda _: heard.set()))
         watched = len(run_cycle(screened).snapshot.accounts)
         run_cycle(screened)
         for n in range(TARGETS):

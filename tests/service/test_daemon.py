@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from keeper.model.errors import ConfigError, DataError, KeeperError, TransientError, TripwireError
 from keeper.model.snapshot import Snapshot
 from keeper.service.cycle import Cycle
-from keeper.service.daemon import RETRIES, Daemon, Schedule
+from keeper.service.daemon import RETRIES, Daemon, Schedule, Stop
 from tests.service.sample import SNAPSHOT
 from tests.service.test_cycle import Tape
 
@@ -162,10 +162,10 @@ def test_the_timer_asks_for_cycles() -> None:
 
 def test_heads_are_watched_while_the_daemon_runs_and_each_asks_for_a_cycle() -> None:
     steps: list[str] = []
-    ask: list[Callable[[], None]] = []
+    ask: list[Callable[[str], None]] = []
 
     @contextmanager
-    def heads(due: Callable[[], None]) -> Iterator[None]:
+    def heads(due: Callable[[str], None]) -> Iterator[None]:
         steps.append("watching")
         ask.append(due)
         yield
@@ -174,7 +174,7 @@ def test_heads_are_watched_while_the_daemon_runs_and_each_asks_for_a_cycle() -> 
     def observe() -> Snapshot:
         steps.append("cycle")
         if steps.count("cycle") < 3:
-            ask[0]()
+            ask[0](f"0x{steps.count('cycle')}")
         else:
             running.stop.stop()
         return SNAPSHOT
@@ -183,6 +183,37 @@ def test_heads_are_watched_while_the_daemon_runs_and_each_asks_for_a_cycle() -> 
     running.schedule = Schedule(interval_s=3600.0, heads=heads)
     running.run()
     assert steps == ["watching", "cycle", "cycle", "cycle", "ended"]
+
+
+def test_a_head_that_a_cycle_has_read_asks_for_none() -> None:
+    stop = Stop()
+    stop.due("0xread")
+    stop.due("0xnew")
+    assert stop.wait({"0xread"})
+    stop.due("0xread")
+    stop.due()
+    assert stop.wait({"0xread"}), "the timer asks for one whatever was read"
+    stop.due("0xread")
+    stop.stop()
+    assert not stop.wait({"0xread"})
+
+
+def test_what_the_last_good_cycle_rested_on_has_been_read() -> None:
+    waits: list[frozenset[str]] = []
+
+    class Watched(Stop):
+        def wait(self, seen: Container[str] = ()) -> bool:
+            assert isinstance(seen, frozenset)
+            waits.append(seen)
+            if len(waits) == 3:
+                self.stop()
+            self.due()
+            return super().wait(seen)
+
+    running = daemon(failing(DataError("two nodes disagree")), Notes())
+    running.stop = Watched()
+    running.run()
+    assert waits == [frozenset(), frozenset(), {block.hash for block in SNAPSHOT.blocks}]
 
 
 def test_requests_during_a_cycle_become_one_more() -> None:

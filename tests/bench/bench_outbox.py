@@ -1,0 +1,166 @@
+"""Transactions a second through the outbox: from the plan to finality, on SQLite, with everything on disk.
+
+Each one is planned, simulated, signed with a key from a keystore file, announced in the journal, sent,
+confirmed and finalized; each of these moves is a transaction of the store that is on disk before the next step.
+The chain is the one of the outbox's tests, in memory, so that no node is measured. It decodes what is sent.
+"""
+
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import rlp
+from eth_utils.crypto import keccak
+
+from keeper.chain.transactions import Receipt
+from keeper.execution.executor import Executor
+from keeper.execution.limits import Limits, Pace
+from keeper.execution.signer.keystore import KeystoreSigner, key_library
+from keeper.journal.journal import Journal
+from keeper.model.intent import TxState
+from keeper.model.reads import Call, Read
+from keeper.model.units import Wei
+from keeper.store.store import Store
+from tests.bench.measure import Record
+from tests.execution.bell import Bell, bell_venue, plan_of, seen
+from tests.execution.simulated_chain import Mined, SimulatedChain
+
+INTENTS = 600
+A_CYCLE = 10
+FINAL_AFTER = 6
+LIMIT_PER_S = 200.0
+
+LIMITS = Limits(
+    max_gas_wei_per_tx=Wei(10**16),
+    max_gas_wei_per_hour=Wei(10**20),
+    max_gas_wei_per_day=Wei(10**20),
+    min_native=Wei(10**17),
+    max_fee_per_gas=Wei(100 * 10**9),
+    valid_blocks=10 * A_CYCLE,
+)
+
+
+@dataclass
+class IndexedChain(SimulatedChain):
+    """The chain of the outbox's tests with real transaction bytes, as fast in its last block as in its first."""
+
+    mined: dict[str, tuple[int, Mined]] = field(default_factory=dict)
+    """Block number and transaction by hash."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+    """How often each decision took effect."""
+
+    def mine(self, count: int = 1) -> None:
+        """Mine, and remember where each transaction went."""
+        for _ in range(count):
+            super().mine()
+            for mined in self.blocks[-1].mined:
+                self.mined[mined.tx_hash] = (self.blocks[-1].ref.number, mined)
+                self.counts[int(mined.tx["data"][-64:], 16)] += 1
+
+    def broadcast(self, raw: str) -> str:
+        """Take a signed EIP-1559 transaction."""
+        content = bytes.fromhex(raw[2:])
+        names = ("chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "to", "value", "data")
+        tx: dict[str, Any] = dict(zip(names, rlp.decode(content[1:]), strict=False))
+        for name in names:
+            is_text = name in ("to", "data")
+            tx[name] = "0x" + tx[name].hex() if is_text else int.from_bytes(tx[name], "big")
+        tx_hash = "0x" + keccak(content).hex()
+        self._take(tx | {"from": "signer"}, tx_hash)
+        self.mine()
+        return tx_hash
+
+    def receipt(self, tx_hash: str) -> Receipt | None:
+        """Return the receipt of a mined transaction."""
+        if tx_hash not in self.mined:
+            return None
+        number, mined = self.mined[tx_hash]
+        return Receipt(
+            tx_hash=tx_hash,
+            block_number=number,
+            block_hash=self.blocks[number].ref.hash,
+            status=mined.status,
+            gas_used=int(mined.tx["gas"]) * 4 // 5,
+            effective_gas_price=mined.gas_price,
+        )
+
+    def mined_hashes(self) -> list[str]:
+        """Only asked by `_take`: no transaction here is sent twice."""
+        return []
+
+    def _read(self, read: Read) -> int:
+        assert isinstance(read, Call)
+        return self.counts[int(str(read.args[0]), 16)]
+
+    def _mined_nonce(self) -> int:
+        return len(self.mined)
+
+
+def records() -> Iterator[Record]:
+    """Yield the time by the clock and of CPU: the difference is waiting for the disk."""
+    with tempfile.TemporaryDirectory(prefix="outbox-") as folder:
+        wall_s, cpu_s, bytes_written = through(Path(folder), INTENTS)
+    limit_ms = 1e3 / LIMIT_PER_S
+    for name, unit, ours, peer in (
+        ("outbox.intent", "ms, planned to finalized", 1e3 * wall_s / INTENTS, limit_ms),
+        ("outbox.intent_cpu", "ms of CPU", 1e3 * cpu_s / INTENTS, limit_ms),
+        ("outbox.disk", "KB written an intent", bytes_written / 1024 / INTENTS, 100.0),
+    ):
+        yield Record(name=name, unit=unit, ours=ours, peer=peer, peer_name=f"limit: {LIMIT_PER_S:g} a second")
+
+
+def through(folder: Path, intents: int) -> tuple[float, float, int]:
+    """Bring intents to finality. Returns seconds by the clock, of CPU, and bytes written."""
+    chain = IndexedChain()
+    signer = keystore_signer(folder)
+    with ExitStack() as stack:
+        store = stack.enter_context(Store.open(folder / "keeper.sqlite", "live"))
+        journal = stack.enter_context(Journal.open(folder / "journal.jsonl"))
+        executor = Executor(
+            clients={chain.chain_id: chain},
+            venues=[(bell_venue(chain.chain_id), Bell())],
+            store=store,
+            journal=journal,
+            sender=signer.address,
+            signer=signer,
+            limits=LIMITS,
+            live=True,
+            final_after_blocks={chain.chain_id: FINAL_AFTER},
+            pace=Pace(),
+        )
+        executor.reconcile()
+        begin_s, begin_cpu_s, begin_bytes = time.perf_counter(), time.process_time(), written()
+        for first in range(1, intents + 1, A_CYCLE):
+            snapshot = seen([chain.pin()])
+            plan = plan_of(range(first, first + A_CYCLE), chain.chain_id, snapshot)
+            executor.execute(plan, f"cycle-{first}", snapshot)
+        chain.mine(FINAL_AFTER)
+        executor.execute(plan_of([], chain.chain_id, snapshot), "last", seen([chain.pin()]))
+        taken = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s, written() - begin_bytes
+        if store.intents.counts()[TxState.FINALIZED] != intents:
+            raise RuntimeError(f"not all are final: {store.intents.counts()}")
+    return taken
+
+
+def keystore_signer(folder: Path) -> KeystoreSigner:
+    """Return a signer as an operator has it, whose wallet the snapshots of the outbox's tests know."""
+    library = key_library()
+    keystore, password = folder / "key.json", folder / "password"
+    sealed = library.encrypt(b"\x4b" * 32, "benchmark", kdf="pbkdf2", iterations=1000)
+    keystore.write_text(json.dumps(sealed), encoding="utf-8")
+    password.touch(mode=0o600)
+    password.write_text("benchmark", encoding="utf-8")
+    return KeystoreSigner.load(keystore, password)
+
+
+def written() -> int:
+    """Return how many bytes this process has written so far, to files and elsewhere."""
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text(encoding="ascii").splitlines())
+    return int(fields["wchar"])
