@@ -3,16 +3,21 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keeper.config.settings import Settings
 from keeper.model.errors import TransientError
-from keeper.model.intent import OPEN, TxState
+from keeper.model.intent import OPEN
 from keeper.model.units import ONE, Wei, coins
 from keeper.store.errors import StoreMissingError, StoreOlderError, StoreUnreadableError
-from keeper.store.leaders import Leader, Standby
-from keeper.store.pulse import Beat, ChainBeat
-from keeper.store.store import Halt, Store
+from keeper.store.glimpse import glimpse
+from keeper.store.place import Place
+from keeper.store.told import Beat, ChainBeat, Look
+
+if TYPE_CHECKING:
+    from keeper.store.store import Store
+
+__all__ = ["ChainHealth", "Health", "Look", "ProfileHealth", "Status", "judge", "look_into", "read_health"]
 
 STANDBY_S: Final = 30.0
 """Who has not been seen waiting for longer is not waiting any more."""
@@ -29,21 +34,6 @@ class Status(StrEnum):
     def exit_code(self) -> int:
         """0 ok, 1 degraded, 3 halted."""
         return {Status.OK: 0, Status.DEGRADED: 1, Status.HALTED: 3}[self]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What the store says."""
-
-    mode: str
-    beat: Beat | None
-    halt: Halt | None
-    outbox: Mapping[TxState, int]
-    oldest_open_s: float | None
-    """Wall clock of the oldest change among transactions that may still land."""
-
-    leader: Leader | None = None
-    standbys: tuple[Standby, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +114,24 @@ def read_health(settings: Settings, now_s: float) -> Health:
     Raises `StoreNewerError`: this program cannot tell.
     """
     try:
-        with Store.attach(settings.store.place) as store:
-            look = look_into(store)
+        look = glimpse(settings.store.place) or _look(settings.store.place)
     except (StoreMissingError, StoreOlderError, StoreUnreadableError, TransientError) as error:
         return judge(settings, None, now_s, unreadable=str(error))
     return judge(settings, look, now_s)
 
 
-def look_into(store: Store) -> Look:
+def _look(place: Place) -> Look:
+    """Look through the store itself, which can also say what is the matter with it.
+
+    Loaded only then: monitors ask for health every few seconds, and it takes longer to load than to answer.
+    """
+    from keeper.store.store import Store
+
+    with Store.attach(place) as store:
+        return look_into(store)
+
+
+def look_into(store: "Store") -> Look:
     """Return what health is judged by."""
     return Look(
         mode=store.mode,

@@ -7,7 +7,6 @@ commits before that, where the new one finds it; afterwards it commits nothing.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select
@@ -15,6 +14,9 @@ from sqlalchemy import Connection, delete, insert, select
 from keeper.store import tables
 from keeper.store.database import Database
 from keeper.store.errors import LeadershipLostError
+from keeper.store.told import Leader, Standby
+
+__all__ = ["Leader", "Leaders", "Standby"]
 
 _TERM: Final = "term"
 _LEADER: Final = "leader"
@@ -27,29 +29,6 @@ _TERM_NOW: Final = f"SELECT value FROM meta WHERE key = '{_TERM}'"  # noqa: S608
 _VALUE: Final = {
     key: select(tables.meta.c.value).where(tables.meta.c.key == key) for key in (_TERM, _LEADER, _STANDBYS)
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leader:
-    """Who leads, or led last. Times by the wall clock."""
-
-    term: int
-    """1, 2, 3 ... over the life of the store."""
-
-    name: str
-    """Host and process id."""
-
-    since_s: float
-    until_s: float | None
-    """When it gave up leading; None while it leads, or was killed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standby:
-    """A keeper that waits for its turn."""
-
-    name: str
-    seen_s: float
 
 
 class Leaders:

@@ -1,74 +1,17 @@
 """The heartbeat: what the last cycle saw, so that health can be told without a chain or a key."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert, select
 
 from keeper.model.snapshot import Gap
-from keeper.model.units import Wei
 from keeper.store import tables
 from keeper.store.database import Database
+from keeper.store.told import Beat, ChainBeat, ProfileBeat
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainBeat:
-    """A chain's head as the keeper saw it."""
-
-    chain_id: int
-    name: str
-    number: int
-    """Head."""
-
-    hash: str
-    pinned: int
-    """Block that the snapshot rests on."""
-
-    first_seen_s: float
-    """Wall clock at which this head was first seen: a frozen chain shows by its age. The store keeps
-    the earlier time for as long as the hash stays the same."""
-
-    endpoints: tuple[dict[str, Any], ...] = ()
-    """As health prints them; without credentials."""
-
-    native: Wei | None = None
-    """What the signer holds of the native coin; None where there is no signer, or it could not be read."""
-
-    urgent_native: Wei | None = None
-    """The same of the signer of urgent work."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileBeat:
-    """How one profile stands."""
-
-    name: str
-    health: float | None
-    step: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
-    """The end of a cycle."""
-
-    cycle_id: str
-    plan_id: str | None
-    """None when the cycle failed before a plan."""
-
-    started_at_s: float
-    """Wall clock, as all times here except `chain_time_s`."""
-
-    finished_at_s: float
-    chain_time_s: int
-    failure: str = ""
-    """Kind and message of the error that ended the cycle; empty when it went well."""
-
-    gaps: tuple[Gap, ...] = ()
-    chains: tuple[ChainBeat, ...] = ()
-    profiles: tuple[ProfileBeat, ...] = ()
-    last_good_at_s: float | None = None
-    """End of the last cycle without a failure. Kept by the store; not read when a beat is written."""
+__all__ = ["Beat", "ChainBeat", "ProfileBeat", "Pulse"]
 
 
 class Pulse:

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
@@ -20,20 +19,14 @@ from keeper.store.migrate import require_current, upgrade
 from keeper.store.owner import Owner, own_name
 from keeper.store.place import Place
 from keeper.store.pulse import Pulse
+from keeper.store.told import Halt
+
+__all__ = ["LEASE_S", "Halt", "Mode", "Store"]
 
 LEASE_S: Final = 15.0
 """An owner's session says something every second; one silent for so long is frozen, or cut off."""
 
 Mode: TypeAlias = Literal["dry-run", "live"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halt:
-    """Why nothing is sent, who said so, and since when (wall clock)."""
-
-    reason: str
-    by: str
-    at_s: float
 
 
 def _go_on(_boundary: str) -> None:
