@@ -14,6 +14,7 @@ from typing import Any, Final
 from keeper.model.intent import OPEN, TxState
 from keeper.model.snapshot import Gap
 from keeper.model.units import Wei
+from keeper.store.errors import StoreMissingError
 from keeper.store.place import Place
 from keeper.store.told import Beat, ChainBeat, Halt, Leader, Look, ProfileBeat, Standby
 
@@ -22,9 +23,14 @@ _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
 def glimpse(place: Place) -> Look | None:
-    """Return what a store tells, all of it as of one moment; None where it takes the store itself to tell."""
-    if not isinstance(place, Path) or not place.is_file():
+    """Return what a store tells, all of it as of one moment; None where it takes the store itself to tell.
+
+    Raises `StoreMissingError`.
+    """
+    if not isinstance(place, Path):
         return None
+    if not place.exists():
+        raise StoreMissingError(place)
     try:
         with closing(sqlite3.connect(place, timeout=_BUSY_S, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keeper.model.intent import TxState
 from keeper.model.snapshot import Gap
 from keeper.model.units import Wei
 from keeper.service.health import look_into
+from keeper.store.errors import StoreMissingError
 from keeper.store.glimpse import glimpse
 from keeper.store.store import Store
 from keeper.store.told import Beat, ChainBeat, ProfileBeat
+from tests.store.test_intents import bring
 
 times_s = st.floats(0.0, 4e9, allow_nan=False)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
@@ -68,8 +71,23 @@ def test_a_glimpse_is_what_the_store_tells(
         assert glimpse(path) == look_into(store)
 
 
+def test_intents_are_counted_and_the_oldest_open_one_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "keeper.sqlite"
+    clock_s = iter(range(1_000, 2_000))
+    with Store.open(path, "live", clock=lambda: float(next(clock_s))) as store:
+        for i, state in enumerate(TxState):
+            assert glimpse(path) == look_into(store)
+            bring(store, f"i{i}", state)
+        seen = glimpse(path)
+        assert seen == look_into(store)
+    assert seen is not None
+    assert set(seen.outbox.values()) == {1}
+    assert seen.oldest_open_s is not None
+
+
 def test_where_there_is_nothing_to_see(tmp_path: Path) -> None:
-    assert glimpse(tmp_path / "none") is None
+    with pytest.raises(StoreMissingError):
+        glimpse(tmp_path / "none")
     assert glimpse("postgresql://keeper@db.example/keeper") is None
     (tmp_path / "other").write_text("no database")
     assert glimpse(tmp_path / "other") is None
