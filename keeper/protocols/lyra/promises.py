@@ -1,6 +1,6 @@
 """What Lyra's actions promise, in the integers of its contracts. Amounts have 18 places on both sides."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TypeAlias
 
 from keeper.model.plan import Liquidate, MoveCollateral, Refresh, Settle
@@ -22,12 +22,12 @@ Promised: TypeAlias = Reads[Promise]
 def liquidate(contracts: Contracts, action: Liquidate, sender: Address) -> Promised:
     """Promise that the position is closed whole, and its reward paid in the token of its collateral."""
     i = position_id(contracts.venue, action.kind, action.account)
-    holding, answers = yield from _position(contracts, action.kind, i)
+    holding, answers = yield from _position(contracts, action.kind, i, _spot(contracts))
     tokens = _tokens(contracts, answers)
     in_base = holding.type is OptionType.SHORT_CALL_BASE
-    reward = int(action.reward_usd)
+    reward, spot = int(action.reward_usd), answers["spot"]
     if in_base:
-        reward = reward * ONE // answers["spot"] if answers["spot"] > 0 else 0
+        reward = reward * ONE // spot if spot > 0 else 0
     paid, other = (tokens[1], tokens[0]) if in_base else tokens
     closed = exactly(
         f"state of position {i} (1 open, 3 liquidated)",
@@ -51,7 +51,7 @@ def liquidate(contracts: Contracts, action: Liquidate, sender: Address) -> Promi
 def move_collateral(contracts: Contracts, action: MoveCollateral, sender: Address) -> Promised:
     """Promise that what leaves the wallet is the position's collateral, to the last unit, or vice versa."""
     i = position_id(contracts.venue, action.kind, action.account)
-    holding, answers = yield from _position(contracts, action.kind, i)
+    holding, answers = yield from _position(contracts, action.kind, i, {})
     tokens = _tokens(contracts, answers)
     in_base = holding.type is OptionType.SHORT_CALL_BASE
     moved, other = (tokens[1], tokens[0]) if in_base else tokens
@@ -85,9 +85,13 @@ def settle(contracts: Contracts, action: Settle, sender: Address) -> Promised:
     base-collateralised call then returns is only known between nothing and the whole collateral.
     """
     ids = tuple(sorted({position_id(contracts.venue, action.kind, account) for account in action.accounts}))
-    asked: Asked = {**_market(contracts), "positions": contracts.token("getOptionPositions", ids)}
+    asked: Asked = {
+        **_symbols(contracts),
+        **_spot(contracts),
+        "positions": contracts.token("getOptionPositions", ids),
+    }
     first = yield from answers_to(asked)
-    _require(contracts, action.kind, first)
+    _require(contracts, action.kind, first, "quote", "base", "positions")
     found = [holding_from(answer) for answer in first["positions"]]
     holdings = [h for h in found if h.state is PositionState.ACTIVE]
     asked = {}
@@ -95,7 +99,7 @@ def settle(contracts: Contracts, action: Settle, sender: Address) -> Promised:
     for holding in holdings:
         asked["owner", holding.id] = contracts.token("ownerOf", holding.id)
     second = yield from answers_to(asked)
-    _require(contracts, action.kind, second)
+    _require(contracts, action.kind, second, *second)
     owners = {h.id: Address(second["owner", h.id]) for h in holdings}
     settled = exactly(
         "states of the positions (1 open, 4 settled)",
@@ -104,7 +108,7 @@ def settle(contracts: Contracts, action: Settle, sender: Address) -> Promised:
         unit="",
         decimals=0,
     )
-    claims = [_claim(contracts, action.kind, h, second, Wad(first["spot"])) for h in holdings]
+    claims = [_claim(contracts, action.kind, h, {**second, "spot": first["spot"]}) for h in holdings]
     proceeds = [
         _proceeds(token, sorted(set(owners.values())), [c[i] for c in claims])
         for i, token in enumerate(_tokens(contracts, first))
@@ -122,13 +126,13 @@ def settle(contracts: Contracts, action: Settle, sender: Address) -> Promised:
 
 def refresh(contracts: Contracts, action: Refresh, sender: Address) -> Promised:
     """Promise that nothing moves."""
-    answers = yield from answers_to(_market(contracts))
-    _require(contracts, action.kind, answers)
+    answers = yield from answers_to(_symbols(contracts))
+    _require(contracts, action.kind, answers, *answers)
     return Promise(figures=untouched(_tokens(contracts, answers), (sender,)), holders=(sender,))
 
 
 def _claim(
-    contracts: Contracts, kind: str, holding: Holding, answers: Answers, spot: Wad
+    contracts: Contracts, kind: str, holding: Holding, answers: Answers
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return least and most that the owner of a position receives, in the dollar token and in the other."""
     strike = strike_from(answers, holding.strike_id)
@@ -136,13 +140,14 @@ def _claim(
         raise UnencodableActionError(contracts.venue.id, kind, why(strike))
     nothing = (0, 0)
     price = strike.settled_at
-    if holding.type is not OptionType.SHORT_CALL_BASE:
-        claim = int(settlement_claim(holding, strike, spot if price is None else price))
-        return (claim, claim), nothing
-    if price is None:
+    if holding.type is OptionType.SHORT_CALL_BASE and price is None:
         return nothing, (0, int(holding.collateral))
+    if price is None:
+        _require(contracts, kind, answers, "spot")
+        price = Wad(answers["spot"])
     claim = int(settlement_claim(holding, strike, price))
-    return nothing, (claim, claim)
+    exact = (claim, claim)
+    return (nothing, exact) if holding.type is OptionType.SHORT_CALL_BASE else (exact, nothing)
 
 
 def _proceeds(token: Token, owners: Sequence[Address], claims: Sequence[tuple[int, int]]) -> Figure:
@@ -160,19 +165,23 @@ def _state(contracts: Contracts, ids: tuple[int, ...], at: int) -> Term:
     return term(contracts.token("getOptionPositions", ids), at, "state")
 
 
-def _position(contracts: Contracts, kind: str, i: int) -> Reads[tuple[Holding, Answers]]:
-    asked: Asked = {**_market(contracts), "position": contracts.token("getOptionPositions", (i,))}
+def _position(contracts: Contracts, kind: str, i: int, also: Asked) -> Reads[tuple[Holding, Answers]]:
+    asked: Asked = {
+        **_symbols(contracts),
+        **also,
+        "position": contracts.token("getOptionPositions", (i,)),
+    }
     answers = yield from answers_to(asked)
-    _require(contracts, kind, answers)
+    _require(contracts, kind, answers, *answers)
     return holding_from(answers["position"][0]), answers
 
 
-def _market(contracts: Contracts) -> Asked:
-    return {
-        "quote": contracts.quote("symbol"),
-        "base": contracts.base("symbol"),
-        "spot": contracts.oracle("getSpotPriceForMarket", contracts["OptionMarket"]),
-    }
+def _symbols(contracts: Contracts) -> Asked:
+    return {"quote": contracts.quote("symbol"), "base": contracts.base("symbol")}
+
+
+def _spot(contracts: Contracts) -> Asked:
+    return {"spot": contracts.oracle("getSpotPriceForMarket", contracts["OptionMarket"])}
 
 
 def _tokens(contracts: Contracts, answers: Answers) -> tuple[Token, Token]:
@@ -184,6 +193,6 @@ def _tokens(contracts: Contracts, answers: Answers) -> tuple[Token, Token]:
     return token("QuoteAsset", answers["quote"]), token("BaseAsset", answers["base"])
 
 
-def _require(contracts: Contracts, kind: str, answers: Answers) -> None:
-    if failed := unanswered(answers, *answers):
+def _require(contracts: Contracts, kind: str, answers: Answers, *names: Hashable) -> None:
+    if failed := unanswered(answers, *names):
         raise UnencodableActionError(contracts.venue.id, kind, why(failed))
