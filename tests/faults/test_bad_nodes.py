@@ -49,7 +49,6 @@ def lagging(blocks: int) -> Fault:
 
 
 FAULTS: dict[str, Callable[[RpcProxy, str], object]] = {
-    "gone": lambda p, _: p.fault(dropped()),
     "gone in mid-cycle": lambda p, _: p.fault(dropped(), skip=15),
     "garbage": lambda p, _: p.fault(garbage()),
     "slow by 30 s": lambda p, _: p.fault(delayed(30.0)),
