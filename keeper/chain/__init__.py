@@ -12,5 +12,11 @@ Decisions
   be and nothing waits for its codec.
 * A quorum covers everything that a cycle reads, not only what it acts on: a node that lies may also make an
   account look healthy, and then there is no action to ask about.
+* It also covers what transactions are made and followed by. `facts` is what one pool says, `present` whose
+  word counts, `agreement` how: strict where an error would use a nonce twice or give up what may still land,
+  the prudent value where answers differ by nature, such as fees.
+* What is final is the chain's own word where it has one: on a layer 2, confirmations say little.
+* The tip is estimated from what blocks took, not from a node's suggestion, which clients make in different
+  ways; the base fee of the next block is computed from the header.
 * Nothing here knows a protocol. What to read comes in as `model.reads`, what a revert means stays outside.
 """

@@ -7,6 +7,8 @@
 | "replacement underpriced", "fee too low" | it wants more | a dearer version at once, within the budget |
 | "insufficient funds" | the signer is out of native coin | stays open; the same bytes again next cycle |
 | "nonce too high" | a nonce below is missing | stays open; the lane fills the gap |
+| "txpool is full", its account limit | no room just now | stays open; the same bytes again next cycle |
+| gas limit too low or too high | it never takes these bytes | stays open; cancelled once out of date |
 | anything else, or no answer | unknown | stays open; the same bytes again next cycle |
 """
 

@@ -193,6 +193,11 @@ def natives_of(connected: Mapping[int, ChainClient], address: Address) -> dict[i
     return natives
 
 
+def _lookout_of(name: str, table: ChainTable) -> ChainClient:
+    """Return a client that is only asked for heads: one voice is enough to begin a cycle."""
+    return client_of(name, table.model_copy(update={"quorum": 1}))
+
+
 @contextlib.contextmanager
 def watching_heads(settings: Settings, due: Callable[[str], None]) -> Iterator[None]:
     """Ask for a cycle at every new head of a chain, with its hash."""
@@ -201,7 +206,7 @@ def watching_heads(settings: Settings, due: Callable[[str], None]) -> Iterator[N
         log.debug("new head", chain_id=chain_id, hash=block_hash)
         due(block_hash)
 
-    with clients(settings, client_of) as polled:
+    with clients(settings, _lookout_of) as polled:
         watches = [
             HeadWatch(
                 polled[table.chain_id],

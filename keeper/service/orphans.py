@@ -15,8 +15,8 @@ from keeper.policy.decide import Decided
 from keeper.service.cycle import CycleJournal
 from keeper.snapshot.orphans import Trail, blocks_of
 
-_RESTORED: Final = 64
-"""Snapshots of the run before that are remembered."""
+_RESTORED: Final = 32
+"""Snapshots of the run before that are remembered: each takes a start some milliseconds to read."""
 
 log = structlog.get_logger()
 
