@@ -5,6 +5,7 @@ from typing import Final
 import structlog
 
 from keeper.config.settings import Settings
+from keeper.journal.errors import JournalBusyError
 from keeper.model.errors import TransientError
 from keeper.service.daemon import Stop, ending_on_signals
 from keeper.service.wire import assemble
@@ -33,7 +34,7 @@ def _round(settings: Settings, stop: Stop, *, live: bool) -> bool:
                 keeper.daemon.run()
                 if stop.deposed:
                     keeper.store.require_leading()
-        except (LeadershipLostError, StoreBusyError, TransientError) as trouble:
+        except (LeadershipLostError, StoreBusyError, JournalBusyError, TransientError) as trouble:
             if stop.stopping and not stop.deposed:
                 # Told to end, as a rule while it waited.
                 return False
