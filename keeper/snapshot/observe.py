@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from keeper.chain.client import ChainClient
 from keeper.chain.errors import NodeUnreachable
@@ -15,6 +16,9 @@ from keeper.snapshot.assemble import assemble
 from keeper.snapshot.carried import Carried
 from keeper.snapshot.look import ChainObserver, Look
 from keeper.snapshot.venue import Seen, Step, comparing, following, whole
+
+SAVED_BLOCKS: Final = 64
+"""How far what is kept between runs may lag while no account appears: not every head is worth a write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +81,7 @@ class Observer:
         self._staleness = staleness
         self._save = save
         self._known = {venue.id: found for venue, _ in venues if (found := load(venue.id)) is not None}
+        self._saved = dict(self._known)
 
     def observe(self, at: Mapping[int, int] | None = None) -> Snapshot:
         """Read every chain at its pinned block, or at the block that `at` names for it.
@@ -159,6 +164,13 @@ class Observer:
 
     def _remember(self, seen: Mapping[str, Seen]) -> None:
         for venue_id, what in seen.items():
-            if self._known.get(venue_id) != what.found:
-                self._known[venue_id] = what.found
+            self._known[venue_id] = what.found
+            saved = self._saved.get(venue_id)
+            # What is known to be followed up to an earlier block is not wrong: more events are read again.
+            if (
+                saved is None
+                or saved.keys != what.found.keys
+                or not 0 <= what.found.next_block - saved.next_block < SAVED_BLOCKS
+            ):
+                self._saved[venue_id] = what.found
                 self._save(venue_id, what.found)

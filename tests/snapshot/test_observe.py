@@ -16,6 +16,7 @@ from keeper.model.snapshot import BlockRef, Gap, Snapshot
 from keeper.model.units import ONE, Wad
 from keeper.model.venue import Venue
 from keeper.protocols.following import REORG_BLOCKS
+from keeper.snapshot.observe import SAVED_BLOCKS
 from tests.snapshot.conftest import Watch
 from tests.support.rpc_proxy import (
     Exchange,
@@ -395,7 +396,7 @@ def test_a_past_block_is_seen_as_it_was(watch: Watch) -> None:
     observer = watch.observer()
     then = observer.observe()
     kept = dict(watch.found)
-    watch.chains.curie.trade(watch.chains.actor("iris"), "ETH", Wad(10**17))
+    watch.chains.curie.deposit(watch.chains.actor("anna"), 100)
     watch.chains.move()
     now = observer.observe()
     assert now.digest != then.digest
@@ -409,6 +410,22 @@ def test_a_past_block_is_seen_as_it_was(watch: Watch) -> None:
     assert [g for g in missing.gaps if g.what == "chain"] == [
         Gap(what="chain", key="10", reason="has no block 1000000000", chain_id=LYRA)
     ]
+
+
+def test_what_was_found_is_kept_when_somebody_appears_and_now_and_then(watch: Watch) -> None:
+    observer, node = watch.observer(), watch.chains.node("arbitrum")
+    observer.observe()
+    first = watch.found["curie:42161"]
+    node.rpc("anvil_mine", hex(SAVED_BLOCKS - 1))
+    observer.observe()
+    assert watch.found["curie:42161"] == first
+    node.rpc("anvil_mine", hex(1))
+    observer.observe()
+    later = watch.found["curie:42161"]
+    assert (later.keys, later.next_block) == (first.keys, first.next_block + SAVED_BLOCKS)
+    watch.chains.curie.deposit(watch.chains.actor("anna"), 100)
+    observer.observe()
+    assert set(watch.found["curie:42161"].keys) == {*first.keys, watch.chains.actor("anna")}
 
 
 @pytest.mark.faults
