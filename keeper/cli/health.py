@@ -21,8 +21,6 @@ def command(
     """
     import time
 
-    from rich.live import Live
-
     from keeper.cli.health_view import health_document, health_view
     from keeper.cli.output import console, emit
     from keeper.config.load import load
@@ -38,6 +36,8 @@ def command(
             while True:
                 emit(health_document(read_health(settings, time.time())))
                 time.sleep(every)
+        from rich.live import Live
+
         with Live(health_view(found), console=console(), auto_refresh=False) as live:
             while True:
                 time.sleep(every)

@@ -20,3 +20,24 @@ AsJson: TypeAlias = Annotated[
 ]
 
 Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="List every row of a long table.")]
+
+At: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CHAIN=BLOCK", help="Read this chain, by name or id, at an earlier block. Once per chain."
+    ),
+]
+
+Cycle: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help='A journaled cycle in place of the chains; "last" is the newest.'),
+]
+
+JournalFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="A journal elsewhere; needs no configuration. Its last cycle, or --cycle.",
+    ),
+]

@@ -3,36 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
-
-import typer
+from typing import Any, Final
 
 from keeper.model.errors import ConfigError
 from keeper.model.params import Params
 from keeper.model.snapshot import Snapshot
 
 LAST: Final = "last"
-
-At: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CHAIN=BLOCK", help="Read this chain, by name or id, at an earlier block. Once per chain."
-    ),
-]
-
-Cycle: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help='A journaled cycle in place of the chains; "last" is the newest.'),
-]
-
-JournalFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--journal",
-        metavar="FILE",
-        help="A journal elsewhere; needs no configuration. Its last cycle, or --cycle.",
-    ),
-]
 
 
 class ConflictingSourceError(ConfigError):

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from keeper.cli.options import AsJson, Config, Everything
-from keeper.cli.source import At, Cycle, JournalFile
+from keeper.cli.options import AsJson, At, Config, Cycle, Everything, JournalFile
 
 
 def command(

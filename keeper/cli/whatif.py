@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from keeper.cli.options import AsJson, Config
-from keeper.cli.source import At, Cycle, JournalFile
+from keeper.cli.options import AsJson, At, Config, Cycle, JournalFile
 from keeper.model.errors import ConfigError
 
 

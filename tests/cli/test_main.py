@@ -22,18 +22,6 @@ COMMANDS = (
     "journal verify", "journal export", "replay", "halt", "resume", "margin", "stress", "whatif",
 )  # fmt: skip
 
-HEAVY = (
-    "numpy",
-    "scipy",
-    "web3",
-    "sqlalchemy",
-    "pydantic",
-    "eth_utils",
-    "eth_abi",
-    "apscheduler",
-    "structlog",
-)
-
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_tells_exit_codes_and_the_json_option(run: Run, command: str) -> None:
@@ -46,12 +34,6 @@ def test_help_tells_exit_codes_and_the_json_option(run: Run, command: str) -> No
 
 def test_a_command_line_without_a_command_shows_the_help(run: Run) -> None:
     assert "Commands" in run().out
-
-
-def test_help_imports_nothing_heavy() -> None:
-    code = f"import sys, keeper.cli.main; print([m for m in {HEAVY!r} if m in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(

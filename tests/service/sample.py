@@ -9,9 +9,8 @@ from keeper.model.reads import Address
 from keeper.model.snapshot import BlockRef, Snapshot
 from keeper.model.units import ONE, Wad
 from tests.support import books
-from tests.support.books import DESK, wad
-from tests.support.books import STRANGER as KURT
 
+DESK, KURT, wad = books.DESK, books.STRANGER, books.wad
 NOW_S = 1_700_000_000
 PUT = "lyra:10:strike-7-put"
 PERP = "curie:42161:0x8C835DFaA34e2AE61775e80EE29E2c724c6AE2BB"
