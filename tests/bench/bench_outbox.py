@@ -1,7 +1,7 @@
 """Transactions a second through the outbox: from the plan to finality, on SQLite, with everything on disk.
 
 Each one is planned, simulated, signed with a key from a keystore file, announced in the journal, sent,
-confirmed and finalized; each of these moves is a transaction of the store that is on disk before the next step.
+confirmed and finalized; each of these moves is a transaction of the store, on disk before the next step.
 The chain is the one of the outbox's tests, in memory, so that no node is measured. It decodes what is sent.
 """
 
@@ -48,7 +48,7 @@ LIMITS = Limits(
 
 @dataclass
 class IndexedChain(SimulatedChain):
-    """The chain of the outbox's tests with real transaction bytes, as fast in its last block as in its first."""
+    """The chain of the outbox's tests with real transaction bytes, as fast when it is long."""
 
     mined: dict[str, tuple[int, Mined]] = field(default_factory=dict)
     """Block number and transaction by hash."""
