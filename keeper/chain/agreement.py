@@ -1,16 +1,17 @@
 """How several endpoints' answers to one question about the present become one, or none.
 
-| asked | believed | because a lie or a lag |
+| asked | believed, where as many say so as must agree | because a lie or a lag |
 | --- | --- | --- |
-| next nonce, mined | what all say | downward uses a nonce again, upward gives up what may still land |
-| next nonce, waiting | the lowest | upward leaves a gap; pools differ without anybody lying |
-| receipt, block of a number | what all say | makes a transaction done that is not, or lost that is done |
-| head | the first one's, where nobody is further behind than is tolerated | upward makes things late |
-| final block | the lowest | upward ends what a reorg may still undo |
-| fees | the higher base fee, the lower tip, where base fees are near each other | of the tip is paid |
+| next nonce, mined | the same number | downward uses a nonce again, upward gives up what may still land |
+| next nonce, waiting | at least so many | upward leaves a gap; pools differ without anybody lying |
+| receipt, block of a number | the same | makes a transaction done that is not, or lost that is done |
+| head | that it is not far behind the first one's | upward makes things late |
+| final block | at least so high | upward ends what a reorg may still undo |
+| fees | base fees near each other: the highest of them, the lowest tip | of the tip is paid |
 
-Endpoints hear of a block within about a second of each other, so that a difference is asked about again
-before it counts.
+Only as many are asked as must agree. Where they differ all others are asked too, so that one that lies or
+lags is outvoted; and again after a moment, because endpoints hear of a block within about a second of each
+other. What is "at least so" never differs: an endpoint that lags only makes it late.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,40 +22,49 @@ from keeper.model.snapshot import BlockRef
 
 T = TypeVar("T")
 
-Settle: TypeAlias = Callable[[Sequence[T]], tuple[T] | None]
-"""Makes one answer of several, the first of which is that of the endpoint in use; None where they differ."""
+Settle: TypeAlias = Callable[[Sequence[T], int], tuple[T] | None]
+"""Makes one answer of several, the first of which is that of the endpoint in use, where so many must agree;
+None where they do not."""
 
 _NEAR: Final = (5, 4)
 """Base fees that are at most two full blocks apart, about."""
 
 
-def same(answers: Sequence[T]) -> tuple[T] | None:
-    """Return what all say."""
-    return (answers[0],) if all(answer == answers[0] for answer in answers) else None
+def same(answers: Sequence[T], votes: int) -> tuple[T] | None:
+    """Return the one answer that `votes` give."""
+    found: list[T] = []
+    for answer in answers:
+        if answer not in found and sum(other == answer for other in answers) >= votes:
+            found.append(answer)
+    return (found[0],) if len(found) == 1 else None
 
 
-def lowest(answers: Sequence[int]) -> tuple[int] | None:
-    """Return what all confirm at least."""
-    return (min(answers),)
+def lowest(answers: Sequence[int], votes: int) -> tuple[int] | None:
+    """Return the highest number that `votes` confirm, or exceed."""
+    return (sorted(answers, reverse=True)[votes - 1],)
 
 
 def near(max_lag_blocks: int) -> Settle[BlockRef]:
-    """Return the rule for heads: the first, unless it is further ahead of another than `max_lag_blocks`."""
+    """Return the rule for heads: the first, where `votes` are at most `max_lag_blocks` behind it."""
 
-    def settle(heads: Sequence[BlockRef]) -> tuple[BlockRef] | None:
+    def settle(heads: Sequence[BlockRef], votes: int) -> tuple[BlockRef] | None:
         first = heads[0]
-        return (first,) if first.number - min(head.number for head in heads) <= max_lag_blocks else None
+        agree = sum(head.number >= first.number - max_lag_blocks for head in heads)
+        return (first,) if agree >= votes else None
 
     return settle
 
 
-def prudent(fees: Sequence[Fees]) -> tuple[Fees] | None:
-    """Return fees that cover the next block by all accounts, and give away no more than the least of them."""
-    prices = [f.legacy_gas_price_wei for f in fees if f.legacy_gas_price_wei is not None]
-    if prices and len(prices) != len(fees):
-        return None
-    base, least = max(f.base_fee_wei for f in fees), min(f.base_fee_wei for f in fees)
-    if base * _NEAR[1] > least * _NEAR[0] + _NEAR[0]:
-        return None
-    tip = min(f.priority_fee_wei for f in fees)
-    return (Fees(base_fee_wei=base, priority_fee_wei=tip, legacy_gas_price_wei=min(prices, default=None)),)
+def prudent(fees: Sequence[Fees], votes: int) -> tuple[Fees] | None:
+    """Return fees that cover the next block by `votes` accounts, with the least tip of them."""
+    for legacy in (False, True):
+        alike = [f for f in fees if (f.legacy_gas_price_wei is not None) == legacy]
+        alike.sort(key=lambda f: (f.base_fee_wei, f.priority_fee_wei))
+        for i in range(len(alike) - votes + 1):
+            group = alike[i : i + votes]
+            low, high = group[0].base_fee_wei, group[-1].base_fee_wei
+            if high * _NEAR[1] <= low * _NEAR[0] + _NEAR[0]:
+                tip = min(f.priority_fee_wei for f in group)
+                price = tip if legacy else None
+                return (Fees(base_fee_wei=high, priority_fee_wei=tip, legacy_gas_price_wei=price),)
+    return None

@@ -166,16 +166,20 @@ class Quorum:
     ) -> T:
         """Return what the endpoint in use and enough others make of a question about the present.
 
-        `mine` asks the endpoint in use, and tells the positions of those who answered. Answers that `settle`
-        finds to differ are asked for again, for a second and a half. Raises `AnswersDiffer`, `QuorumMissing`,
-        and what `mine` raises.
+        `mine` asks the endpoint in use, and tells the positions of those who answered. Where answers differ,
+        all others are asked too, and all again for a second and a half. Raises `AnswersDiffer`,
+        `QuorumMissing`, and what `mine` raises.
         """
         for pause_s in (*_PATIENCE_S, None):
             own, by = mine()
-            said = [(self._hosts(by), own), *self._told(question, frozenset(by))]
-            found = settle([answer for _, answer in said])
-            if found is not None:
-                return found[0]
+            said = [(self._hosts(by), own)]
+            others = self._others(frozenset(by))
+            said += self._told(question, others, self._needed, least=self._needed)
+            for _ in range(2):
+                found = settle([answer for _, answer in said], self._needed + 1)
+                if found is not None:
+                    return found[0]
+                said += self._told(question, others, len(others))
             if pause_s is not None:
                 time.sleep(pause_s)
         raise AnswersDiffer(self._name, what, [(host, _brief(answer)) for host, answer in said])
@@ -185,7 +189,10 @@ class Quorum:
 
         Raises `QuorumMissing`.
         """
-        return [(self._hosts(by), own), *self._told(question, frozenset(by))]
+        return [
+            (self._hosts(by), own),
+            *self._told(question, self._others(frozenset(by)), self._needed, least=self._needed),
+        ]
 
     def simulate(
         self,
@@ -244,12 +251,18 @@ class Quorum:
         others = [i for i in range(len(self._witnesses)) if i not in by]
         return sorted(others, key=lambda i: self._witnesses[i].failed_s)
 
-    def _told(self, question: Callable[[Facts], T], by: frozenset[int]) -> list[tuple[str, T]]:
-        """Put a question to others at once until enough have answered. Raises `QuorumMissing`."""
-        others, reasons = self._others(by), []
+    def _told(
+        self, question: Callable[[Facts], T], others: list[int], enough: int, *, least: int = 0
+    ) -> list[tuple[str, T]]:
+        """Put a question to others at once, until enough of them have answered or none is left.
+
+        Who was asked is taken out of `others`. Raises `QuorumMissing` where fewer than `least` answer.
+        """
         said: list[tuple[str, T]] = []
-        while others and len(said) < self._needed:
-            asked, others = others[: self._needed - len(said)], others[self._needed - len(said) :]
+        reasons: list[str] = []
+        while others and len(said) < enough:
+            asked = others[: enough - len(said)]
+            del others[: len(asked)]
             jobs = [self._witnesses[i].threads.submit(self._witnesses[i].tell, question) for i in asked]
             for i, job in zip(asked, jobs, strict=True):
                 answer = job.result()
@@ -257,7 +270,7 @@ class Quorum:
                     reasons.append(str(answer))
                 else:
                     said.append((self._witnesses[i].host, answer))
-        if len(said) < self._needed:
+        if len(said) < least:
             raise self._missing(len(said), reasons)
         return said
 

@@ -223,6 +223,40 @@ def test_a_third_speaks_for_a_silent_one(
     assert two[1].seen == [], "who failed lately is asked last"
 
 
+@pytest.mark.parametrize("liar", [0, 1, 2])
+def test_one_of_three_is_outvoted_on_everything(node: Node, connect: Connect, liar: int) -> None:
+    for _ in range(3):
+        node.send(node.accounts[0], COUNT, approve(COUNT))
+    sender, tx_hash = node.accounts[0], last_hash(node)
+    with ExitStack() as stack:
+        three = [stack.enter_context(RpcProxy(node.url)) for _ in range(3)]
+        client = connect(*(proxy.url for proxy in three), quorum=2, timeout_s=1.0)
+        head, fees, receipt = client.head(), client.fees(), client.receipt(tx_hash)
+        three[liar].fault(answered(hex(10**6)), "eth_getTransactionCount")
+        three[liar].fault(answered(None), "eth_getTransactionReceipt")
+        three[liar].fault(
+            changed(lambda raw: {**raw, "hash": "0x" + "12" * 32, "baseFeePerGas": hex(10**18)}),
+            "eth_getBlockByNumber",
+        )
+        assert client.nonce(sender) == 3
+        assert client.receipt(tx_hash) == receipt
+        assert client.canonical(head.number, head.hash)
+        assert client.fees() == fees
+        assert client.final_number(client.head(), 2) == head.number - 2
+
+
+def test_a_frozen_witness_does_not_keep_the_others_from_agreeing(
+    two: tuple[RpcProxy, RpcProxy], node: Node, connect: Connect, sender: Address
+) -> None:
+    client = connect(two[0].url, two[1].url, node.url, quorum=2, timeout_s=1.0)
+    two[1].fault(answered("0x1"), "eth_getTransactionCount")
+    two[1].freeze_head()
+    node.rpc("anvil_mine", hex(20))
+    assert client.head().number == node.head()
+    assert client.nonce(sender) == 3
+    assert client.final_number(client.head(), 2) <= node.head() - 2
+
+
 def test_a_witness_of_another_chain_has_no_voice(
     client: ChainClient, two: tuple[RpcProxy, RpcProxy], sender: Address
 ) -> None:
