@@ -370,7 +370,7 @@ def test_a_halt_between_taking_over_and_sending_keeps_it_back(rig: Rig, chain: S
     (outcome,) = rig.carry_out(rescue(2))
     assert outcome.state is TxState.SIGNED
     assert len(chain.broadcasts) == 1
-    del rig.store.intents.take_over  # type: ignore[method-assign]
+    del rig.store.intents.take_over
     rig.store.resume(by="operator")
     rig.cycle()
     chain.mine()
