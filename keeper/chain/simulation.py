@@ -8,7 +8,7 @@ from keeper.chain.abi import Revert, decode, decode_revert, encode_bytes
 from keeper.chain.errors import AbiMismatch, NodeRefused
 from keeper.chain.multicall import Entry, Result, frame, unframe
 from keeper.chain.pool import NodePool
-from keeper.chain.refusals import out_of_gas, reverted, unsupported
+from keeper.chain.refusals import out_of_gas, reverted
 from keeper.chain.transactions import Tx, transfers_of
 from keeper.model.intent import Simulation
 from keeper.model.promise import Transfer
@@ -82,9 +82,9 @@ class Simulator:
     ) -> tuple[Simulation, ...]:
         """Run transactions of one sender one after the other, each on the state the former left.
 
-        By `eth_simulateV1`; on a node without it, by a multicall that stands at the sender's address. On a
-        node with neither, the first is simulated as usual and each later one is reported as not simulated.
-        Raises `NodeUnreachable`.
+        By `eth_simulateV1`; on a node that refuses it, in whatever words, by a multicall that stands at the
+        sender's address. On a node with neither, the first is simulated as usual and each later one is
+        reported as not simulated. Raises `NodeUnreachable`.
         """
         if len(txs) <= 1:
             return tuple(self.simulate(sender, tx, explain) for tx in txs)
@@ -96,10 +96,8 @@ class Simulator:
             return tuple(
                 _simulated(raw, tx, explain, number) for raw, tx in zip(blocks[0]["calls"], txs, strict=True)
             )
-        except NodeRefused as refusal:
-            if unsupported(refusal):
-                return self._bundle_in_place(sender, txs, explain, number)
-            return (Simulation(ok=False, gas=None, error=refusal.text, block_number=number),) * len(txs)
+        except NodeRefused:
+            return self._bundle_in_place(sender, txs, explain, number)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
             raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
 
@@ -108,9 +106,10 @@ class Simulator:
     ) -> Rehearsal:
         """Run transactions as `bundle` does, and answer `reads` before the first and after the last of them.
 
-        By `eth_simulateV1`, all in one simulated block. On a node without it, by a multicall that stands at
-        the sender's address: then tokens that move are not shown. On a node with neither the reads stay
-        unanswered. Gas of the first transaction is estimated at the head. Raises `NodeUnreachable`.
+        By `eth_simulateV1`, all in one simulated block. On a node that refuses it, in whatever words, by a
+        multicall that stands at the sender's address: then tokens that move are not shown. On a node with
+        neither the reads stay unanswered. Gas of the first transaction is estimated at the head. Raises
+        `NodeUnreachable`.
         """
         number = self._pool.number("eth_blockNumber", [])
         look = {"to": self._multicall, "data": frame([_entry(read) for read in reads])}
@@ -129,11 +128,8 @@ class Simulator:
                 after=_looked(last, reads),
                 transfers=transfers_of([log for raw in ran for log in raw["logs"]]),
             )
-        except NodeRefused as refusal:
-            if unsupported(refusal):
-                return self._rehearse_in_place(sender, txs, reads, explain)
-            refused = Simulation(ok=False, gas=None, error=refusal.text, block_number=number)
-            return Rehearsal(simulations=(refused,) * len(txs))
+        except NodeRefused:
+            return self._rehearse_in_place(sender, txs, reads, explain)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
             raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
 

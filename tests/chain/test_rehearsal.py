@@ -117,12 +117,16 @@ def test_an_estimate_that_is_refused_for_want_of_funds_fails_the_transaction(
     assert found.error == "insufficient funds for gas * price + value"
 
 
-def test_a_refusal_that_is_about_the_request_fails_every_transaction(
-    client: ChainClient, proxy: RpcProxy
+@pytest.mark.parametrize("words", ["block gas limit reached", "not allowed on your plan", "disabled"])
+def test_a_refusal_in_any_words_leaves_the_other_way(
+    client: ChainClient, proxy: RpcProxy, words: str
 ) -> None:
-    proxy.fault(refused(-38013, "block gas limit reached"), "eth_simulateV1")
-    found = client.rehearse(ALICE, [RAISE, RAISE], [COUNTED]).simulations
-    assert [(s.ok, s.error) for s in found] == [(False, "block gas limit reached")] * 2
+    """A provider that does not let everybody simulate blocks must not keep every transaction back."""
+    proxy.fault(refused(-38013, words), "eth_simulateV1")
+    for count in (1, 2):
+        found = client.rehearse(ALICE, [RAISE] * count, [COUNTED])
+        assert [s.ok for s in found.simulations] == [True] * count
+        assert (found.after, found.transfers) == ({COUNTED: count}, None)
 
 
 @pytest.mark.parametrize("answer", [[], [{"calls": []}], [{}], None, [{"calls": [{}, {}, {}]}], "0x", [1, 2]])
@@ -173,7 +177,8 @@ def test_what_others_find_is_kept_beside_ones_own(node: Node, proxy: RpcProxy, c
 
 def test_a_rehearsal_must_succeed_everywhere(node: Node, proxy: RpcProxy, connect: Connect) -> None:
     client = connect(node.url, proxy.url, quorum=2)
-    proxy.fault(refused(3, "execution reverted: not here"), "eth_simulateV1")
+    for method in ("eth_simulateV1", "eth_call"):
+        proxy.fault(refused(3, "execution reverted: not here"), method)
     found = client.rehearse(ALICE, [RAISE], [COUNTED])
     assert "would not: execution reverted: not here" in (found.simulations[0].error or "")
     assert found.others == ()
