@@ -208,7 +208,7 @@ def test_one_endpoint_alone_makes_nothing_final(
 
 
 @pytest.mark.parametrize("liar", [0, 1])
-@pytest.mark.parametrize("lie", [0, 2, 50, 10**6])
+@pytest.mark.parametrize("lie", [0, 10**6])
 def test_a_lie_about_the_nonce_is_not_signed(
     local: LocalChain, through: Connected, two: tuple[RpcProxy, RpcProxy], liar: int, lie: int
 ) -> None:
@@ -341,7 +341,7 @@ def test_garbage_for_one_method_is_asked_of_the_other_endpoint(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("nonsense", [{"0x": []}, "lots", [], None])
+@pytest.mark.parametrize("nonsense", [{"0x": []}, None])
 def test_nonsense_for_one_method_does_no_harm(
     local: LocalChain, through: Connected, method: str, nonsense: object
 ) -> None:
