@@ -7,7 +7,8 @@ can be asked: after a move, after a trade. It knows two rules, by the terms that
   positions; the requirement a ratio of the absolute notional.
 * `shock_vol_a`: one short option per account against its own collateral (`risk.lyra_collateral`).
 
-Anything else has no rule here: None, never healthy.
+Anything else has no rule here: None, never healthy. `policy.screen` measures all accounts of a venue at once
+by the same rules.
 """
 
 import math

@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Screen:
+class ScreenRules:
     """When what is screened, and how often it is checked."""
 
     full_read_s: float
@@ -61,7 +61,7 @@ class Screening:
         self,
         front: Observer,
         back: Observer,
-        screen: Screen,
+        rules: ScreenRules,
         *,
         due: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -73,7 +73,7 @@ class Screening:
         """
         self._front = front
         self._back = back
-        self._screen = screen
+        self._rules = rules
         self._clock = clock
         self._carried: Mapping[str, Carried] = {}
         self._doubts: dict[str, str] = {}
@@ -104,7 +104,7 @@ class Screening:
             if self._agreed_at.get(venue) == carried.at:
                 self._agreed_s[venue] = self._clock()  # nothing has been screened since
             age_s = self._clock() - self._agreed_s[venue]
-            if age_s > _PATIENCE * self._screen.full_read_s:
+            if age_s > _PATIENCE * self._rules.full_read_s:
                 self._doubt(venue, f"no full read has agreed for {age_s:.0f} s")
         sight = self._front.follow(
             {v: Step(carried=c, screened=v not in self._doubts) for v, c in before.items()},
@@ -145,7 +145,7 @@ class Screening:
             thread.join(_JOIN_S)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._screen.full_read_s):
+        while not self._stop.wait(self._rules.full_read_s):
             self.audit()
 
     def _is_news(self, venue: str, carried: Carried) -> bool:
@@ -153,7 +153,7 @@ class Screening:
         return venue not in self._doubts and self._audited.get(venue) != carried.at
 
     def _pays(self, carried: Carried) -> bool:
-        return len(carried.accounts) >= self._screen.min_accounts
+        return len(carried.accounts) >= self._rules.min_accounts
 
     def _go_on(self, venue: str, seen: Seen, missing: str) -> None:
         """Go on from a look at a venue, in which something may have been missing."""

@@ -52,7 +52,7 @@ from keeper.service.keys import load_signer, load_urgent_signer
 from keeper.service.leader import Turn, opened_in_turn
 from keeper.service.orphans import OrphanWatch
 from keeper.service.record import CycleRecorder, JournaledCycle, cycle_name
-from keeper.service.screening import Screen, Screening
+from keeper.service.screening import Screening, ScreenRules
 from keeper.snapshot.observe import Observer
 from keeper.store.store import Store
 
@@ -247,8 +247,8 @@ def _looking(
         return
     with clients(settings, client_of) as others:
         behind = observer_of(settings, others, senders=senders)
-        screen = Screen(full_read_s=table.full_read_s, min_accounts=table.min_accounts)
-        screening = Screening(observer, behind, screen, due=due)
+        rules = ScreenRules(full_read_s=table.full_read_s, min_accounts=table.min_accounts)
+        screening = Screening(observer, behind, rules, due=due)
         with screening.running():
             yield screening.observe
 

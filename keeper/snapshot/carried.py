@@ -23,7 +23,7 @@ from keeper.model.units import to_float
 from keeper.policy.accrual import accrued_usd
 from keeper.policy.screen import (
     Holding,
-    Measured,
+    OptionHolding,
     PerpHolding,
     Prices,
     holding_of,
@@ -90,12 +90,17 @@ def advance(
     )
 
 
-def surveyed(carried: Carried, survey: Survey, at: BlockRef) -> Prices | None:
-    """Return the prices of a survey; None where one is missing that a carried account is measured with."""
+def surveyed(carried: Carried, survey: Survey, at: BlockRef) -> Prices:
+    """Return the prices of a survey, with the funding that its probes tell."""
     dues_usd = {key: to_float(due) for key, due in survey.funding_due.items()}
-    prices = prices_of(survey.state, at.timestamp_s, accrued_usd(carried.holdings, dues_usd, survey.touched))
+    paid_usd = accrued_usd(carried.holdings, dues_usd, survey.touched)
+    return prices_of(survey.state, at.timestamp_s, paid_usd)
+
+
+def is_complete(carried: Carried, survey: Survey, prices: Prices) -> bool:
+    """Tell whether every carried account can be measured with what a survey told."""
     held = {name for h in carried.holdings.values() if isinstance(h, PerpHolding) for name, _ in h.legs}
-    return None if survey.state.gaps or not held <= prices.accrued_usd.keys() else prices
+    return not survey.state.gaps and held <= prices.accrued_usd.keys()
 
 
 def to_read(
@@ -118,19 +123,21 @@ def differences(
     """Return what a full read contradicts, of all that was carried and no event has touched since.
 
     Positions, collateral and owner must be the same integers, funding due apart; the twin's figures at
-    `prices` those of the contract (`policy.screen.unlike`).
+    `prices`, where it has any, those of the contract (`policy.screen.unlike`).
     """
     read = {a.key: a for a in state.accounts}
-    followed = {k: h for k, h in carried.holdings.items() if k not in touched}
-    figures = measured(followed, prices)
-    standing = [k for k, fine in zip(figures.keys, _finite(figures).tolist(), strict=True) if fine]
     unread = _unread(state, [*carried.found.keys, *read])
+    followed = {
+        k: h
+        for k, h in carried.holdings.items()
+        if k not in touched and not (isinstance(h, OptionHolding) and h.expiry_s <= prices.at_s)
+    }
     found = [
-        f"{key} was not read" if key in unread else f"{key} is gone" for key in standing if key not in read
+        f"{key} was not read" if key in unread else f"{key} is gone" for key in followed if key not in read
     ]
     found += [
         f"{key} holds something else"
-        for key in standing
+        for key in followed
         if key in read and _held(read[key]) != _held(carried.accounts[key])
     ]
     found += [
@@ -138,13 +145,11 @@ def differences(
         for key in read
         if key not in carried.accounts and key not in touched and key not in carried.unread
     ]
-    unlikely = set(unlike(figures, read)) & set(standing) & read.keys()
-    found += [f"{key} is measured otherwise by its contract" for key in sorted(unlikely)]
+    figures = measured(followed, prices)
+    known = np.isfinite(figures.equity_usd) & np.isfinite(figures.maintenance_usd)
+    told = {k for k, fine in zip(figures.keys, known.tolist(), strict=True) if fine and k in read}
+    found += [f"{key} is measured otherwise by its contract" for key in unlike(figures, read) if key in told]
     return tuple(found)
-
-
-def _finite(figures: Measured) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.isfinite(figures.equity_usd) & np.isfinite(figures.maintenance_usd)
 
 
 def _held(account: Account) -> tuple[object, ...]:

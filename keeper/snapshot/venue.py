@@ -1,7 +1,7 @@
 """How a venue is read: whole, or only where something may have changed."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from keeper.model.reads import Address, Reads
@@ -10,7 +10,7 @@ from keeper.model.units import floor_to_wad
 from keeper.model.venue import Venue
 from keeper.policy.accrual import probes
 from keeper.protocols.adapter import Adapter, Found
-from keeper.snapshot.carried import Carried, advance, carry, differences, surveyed, to_read
+from keeper.snapshot.carried import Carried, advance, carry, differences, is_complete, surveyed, to_read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,7 +20,7 @@ class Seen:
     found: Found
     state: VenueState
     carried: Carried | None = None
-    """What the next look may go on from."""
+    """What the next look may go on from; None where accounts could not be read, or nobody asked for it."""
 
     screen: Screen | None = None
     """None where all accounts were read."""
@@ -53,7 +53,8 @@ def whole(known: Mapping[str, Found], *, carries: bool = False) -> VenueReader:
     def read(venue: Venue, adapter: Adapter, wallets: Sequence[Address], at: BlockRef) -> Reads[Seen]:
         found = yield from adapter.discover(venue, known.get(venue.id, Found()), at)
         state = yield from adapter.read(venue, found, wallets, at)
-        return Seen(found=found, state=state, carried=carry(state, found, at) if carries else None)
+        carried = carry(state, found, at) if carries and _is_readable(state) else None
+        return Seen(found=found, state=state, carried=carried)
 
     return read
 
@@ -75,26 +76,28 @@ def following(
         carried = step.carried
         survey = yield from adapter.survey(venue, carried.found, probes(carried.holdings), at)
         prices = surveyed(carried, survey, at)
-        if step.screened and prices is not None:
+        if step.screened and is_complete(carried, survey, prices):
             keys = to_read(carried, survey, prices, ours, margin)
             asked = Found(keys=tuple(sorted(keys)), next_block=survey.found.next_block)
             state = yield from adapter.read(venue, asked, wallets, at)
+            if not _is_readable(state):
+                return Seen(found=survey.found, state=state)
             after = advance(carried, survey, prices, keys, state, at)
-            screen = Screen(
-                venue=venue.id,
-                chain_id=venue.chain_id,
-                unread=len(after.accounts) - len(state.accounts),
-                full_read=carried.full_read,
-                margin=floor_to_wad(margin),
+            return Seen(
+                found=survey.found,
+                state=state,
+                carried=after,
+                screen=Screen(
+                    venue=venue.id,
+                    chain_id=venue.chain_id,
+                    unread=len(after.accounts) - len(state.accounts),
+                    full_read=carried.full_read,
+                    margin=floor_to_wad(margin),
+                ),
             )
-            return Seen(found=survey.found, state=state, carried=after, screen=screen)
         found = yield from adapter.discover(venue, carried.found, at)
         state = yield from adapter.read(venue, found, wallets, at)
-        seen = Seen(found=found, state=state, carried=carry(state, found, at))
-        if prices is None:
-            return seen
-        changed = differences(carried, prices, state, survey.touched)
-        return replace(seen, compared=True, differences=changed)
+        return _compared(found, state, at, lambda: differences(carried, prices, state, survey.touched))
 
     return read
 
@@ -111,15 +114,22 @@ def comparing(carried: Mapping[str, Carried]) -> VenueReader:
             return Seen(found=Found(), state=VenueState(accounts=(), instruments=(), quotes=()))
         found = yield from adapter.discover(venue, before.found, at)
         state = yield from adapter.read(venue, found, wallets, at)
-        return Seen(
-            found=found,
-            state=state,
-            carried=carry(state, found, at),
-            compared=True,
-            differences=differences(before, before.prices, state, ()),
-        )
+        return _compared(found, state, at, lambda: differences(before, before.prices, state, ()))
 
     return read
+
+
+def _compared(found: Found, state: VenueState, at: BlockRef, compare: Callable[[], tuple[str, ...]]) -> Seen:
+    if not _is_readable(state):
+        return Seen(found=found, state=state)
+    return Seen(
+        found=found, state=state, carried=carry(state, found, at), compared=True, differences=compare()
+    )
+
+
+def _is_readable(state: VenueState) -> bool:
+    """Whether the venue let its accounts be read. Else there may be none, which means nothing."""
+    return not any(gap.what == "venue" for gap in state.gaps)
 
 
 def _precedes(before: BlockRef, at: BlockRef) -> bool:

@@ -13,10 +13,10 @@ from keeper.model.units import Wad
 from keeper.model.venue import Venue
 from keeper.policy.decide import decide
 from keeper.protocols.adapter import Found
-from keeper.protocols.answers import account_gap
+from keeper.protocols.answers import account_gap, venue_gap
 from keeper.protocols.curie import Curie
 from keeper.protocols.registry import ADAPTERS
-from keeper.service.screening import Screen, Screening
+from keeper.service.screening import Screening, ScreenRules
 from keeper.snapshot.observe import Observer
 from tests.snapshot.conftest import Watch
 from tests.support.rpc_proxy import Exchange, Reply, answered, dropped
@@ -26,13 +26,16 @@ EVERY_S = 10.0
 
 
 class Blind(Curie):
-    """Cannot read some accounts."""
+    """Cannot read some accounts, or nothing at all."""
 
     def __init__(self) -> None:
         self.unread: set[str] = set()
+        self.dark = False
 
     def read(self, venue: Venue, found: Found, wallets: Sequence[Address], at: BlockRef) -> Reads[VenueState]:
         state = yield from super().read(venue, found, wallets, at)
+        if self.dark:
+            return VenueState(accounts=(), instruments=(), quotes=(), gaps=(venue_gap(venue, "withheld"),))
         gaps = [account_gap(venue, key, "withheld") for key in sorted(self.unread & set(found.keys))]
         kept = tuple(a for a in state.accounts if a.key not in self.unread)
         return replace(state, accounts=kept, gaps=(*state.gaps, *gaps))
@@ -85,8 +88,8 @@ def make(watch: Watch) -> Callable[..., Bench]:
             natives=dict.fromkeys(watch.proxies, "ETH"),
             margin=0.01,
         )
-        screen = Screen(full_read_s=full_read_s, min_accounts=min_accounts)
-        return Bench(watch, kind(front, watch.witness(), screen, due=due, clock=lambda: now[0]), blind, now)
+        rules = ScreenRules(full_read_s=full_read_s, min_accounts=min_accounts)
+        return Bench(watch, kind(front, watch.witness(), rules, due=due, clock=lambda: now[0]), blind, now)
 
     return built
 
@@ -207,6 +210,32 @@ def test_a_changed_account_that_cannot_be_read_is_a_gap_and_a_doubt(bench: Bench
     found = bench.look()
     assert iris in {a.owner for a in found.accounts}
     assert found.gaps == ()
+
+
+@pytest.mark.devnet
+def test_a_venue_that_shows_nothing_takes_nothing_from_what_is_carried(bench: Bench) -> None:
+    unread = {s.venue: s.unread for s in bench.look().screens}
+    bench.blind.dark = True
+    iris = bench.trade()
+    found = bench.look()
+    assert [(g.what, g.key) for g in found.gaps] == [("venue", CURIE)]
+    assert not [a for a in found.accounts if a.protocol == "curie"]
+    bench.blind.dark = False
+    found = bench.look()
+    assert iris in {a.owner for a in found.accounts}
+    assert {s.venue: s.unread for s in found.screens} == {LYRA: unread[LYRA], CURIE: unread[CURIE] - 1}
+    bench.screening.audit()
+    assert bench.look().gaps == ()
+
+
+@pytest.mark.devnet
+def test_a_first_look_that_shows_nothing_is_nothing_to_go_on_from(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.blind.dark = True
+    bench.look()
+    bench.blind.dark = False
+    assert bench.unread(bench.look()) == {LYRA}
+    assert bench.unread(bench.look()) == {LYRA, CURIE}
 
 
 @pytest.mark.faults

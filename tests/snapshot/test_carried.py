@@ -13,7 +13,7 @@ from keeper.model.snapshot import BlockRef, Gap, VenueState
 from keeper.model.units import Wad
 from keeper.policy.screen import Prices
 from keeper.protocols.adapter import Found, Survey
-from keeper.snapshot.carried import Carried, advance, carry, differences, surveyed, to_read
+from keeper.snapshot.carried import Carried, advance, carry, differences, is_complete, surveyed, to_read
 from tests.support.books import CURIE, LYRA, NOW_S, PERP, PUT, TERMS, curie_account, lyra_short, quotes, wad
 
 OURS = Address("0x" + "0a" * 20)
@@ -78,9 +78,7 @@ def survey(
 
 
 def prices(before: Carried, told: Survey) -> Prices:
-    found = surveyed(before, told, block(102))
-    assert found is not None
-    return found
+    return surveyed(before, told, block(102))
 
 
 def test_only_who_may_matter_is_read() -> None:
@@ -121,13 +119,24 @@ def test_nobody_whom_the_rule_puts_below_his_line_stays_unread(
             assert who(n) not in found
 
 
-def test_without_a_price_or_the_funding_nothing_can_be_measured() -> None:
+def complete(before: Carried, told: Survey) -> bool:
+    return is_complete(before, told, prices(before, told))
+
+
+def test_without_a_price_or_the_funding_not_everybody_can_be_measured() -> None:
     before = carried(perp(1))
-    assert surveyed(before, survey(before), block(102)) is not None
-    assert surveyed(before, survey(before, paid=None), block(102)) is None
-    assert surveyed(before, survey(before, touched={who(1)}), block(102)) is None, "the probe was touched"
-    no_mark = Gap(what="quote", key=PERP.id, reason="reverted")
-    assert surveyed(before, survey(before, gap=no_mark), block(102)) is None
+    assert complete(before, survey(before))
+    assert not complete(before, survey(before, paid=None))
+    assert not complete(before, survey(before, touched={who(1)})), "the probe was touched"
+    assert not complete(before, survey(before, gap=Gap(what="quote", key=PERP.id, reason="reverted")))
+    assert complete(carried(perp(1, size=0.0)), survey(before, paid=None)), "nobody holds a perp"
+
+
+def test_where_funding_is_not_told_positions_are_compared_all_the_same() -> None:
+    before = carried(perp(1), perp(2))
+    told = survey(before, paid=None)
+    read = state([due(perp(1), 2.0), moved(due(perp(2), 2.0), positions=())])
+    assert differences(before, prices(before, told), read, ()) == (f"{who(2)} holds something else",)
 
 
 def test_going_on_keeps_what_was_not_read_and_takes_what_was() -> None:

@@ -63,7 +63,7 @@ def fault(request: pytest.FixtureRequest) -> Break:
 
 def observed(watch: Watch, *urls: str, first: Callable[[], object], **settings: int) -> Snapshot:
     """Observe twice with the same clients: the second time, `first` has happened in between."""
-    client = watch.client(CURIE, *urls, timeout_s=1.5, **settings)
+    client = watch.client(CURIE, *urls, timeout_s=3.0, **settings)
     clients = watch.clients() | {CURIE: client}
     observer = watch.observer(clients)
     assert observer.observe().gaps == ()
@@ -113,7 +113,7 @@ def test_a_frozen_node_is_not_read_when_the_other_is_gone(watch: Watch) -> None:
     proxy = watch.proxies[CURIE]
     proxy.freeze_head()
     with RpcProxy(watch.chains.url("arbitrum")) as other:
-        client = watch.client(CURIE, proxy.url, other.url, timeout_s=1.5)
+        client = watch.client(CURIE, proxy.url, other.url, timeout_s=3.0)
         observer = watch.observer(watch.clients() | {CURIE: client})
         watch.chains.move()
         watch.chains.node("arbitrum").rpc("anvil_mine", hex(LAG))
