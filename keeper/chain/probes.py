@@ -52,7 +52,7 @@ class Need:
     multicall: Address
     call_gas: int
     depth_blocks: int
-    """How far below the head state is read."""
+    """How far below the block that `pin_at` names state is read."""
 
     log_blocks: int
     """Widest range of one request for events."""
@@ -61,6 +61,7 @@ class Need:
     """First block whose events are read; None where no venue's are."""
 
     logs_at: tuple[Address, ...] = ()
+    pin_at: str = "latest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,8 +330,19 @@ def _depth(asking: _Asking, need: Need, head: Seen) -> Reach:
         call = {"to": need.multicall, "data": "0x" + GET_CHAIN_ID.hex()}
         return refused or asking.refusal(lambda: asking.ask("eth_call", [call, tag]))
 
-    wanted = min(need.depth_blocks, head.number)
+    wanted = min(_lag(asking, need, head) + need.depth_blocks, head.number)
     return _search(wanted, head.number, refusal, growing=8)
+
+
+def _lag(asking: _Asking, need: Need, head: Seen) -> int:
+    """Return how far the block that is pinned lags the head; 0 too where the node does not know it."""
+    if need.pin_at == "latest":
+        return 0
+    try:
+        tagged = asking.ask("eth_getBlockByNumber", [need.pin_at, False])
+        return max(0, head.number - int(tagged["number"], 16))
+    except (NodeRefused, *_MALFORMED):
+        return 0
 
 
 def _logs(asking: _Asking, need: Need, head: Seen) -> Reach | None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
@@ -142,6 +143,19 @@ def test_the_depth_of_state_is_found(site: RpcProxy, chain: Node, method: str, k
     assert depth is not None
     assert (depth.wanted, depth.refused) == (24, "missing trie node")
     assert depth.found == {0: 0, 5: 5, 23: 23}.get(kept, 24)
+
+
+@pytest.mark.parametrize(("tagged", "wanted"), [(60, 64), (10, 100), (None, 24)])
+def test_the_depth_begins_at_the_block_that_is_pinned(
+    site: RpcProxy, chain: Node, tagged: int | None, wanted: int
+) -> None:
+    height = chain.head()
+    answer = None if tagged is None else {"number": hex(height - 100 + tagged)}
+    site.fault(answered(answer), "eth_getBlockByNumber", when=lambda params: params[0] == "finalized")
+    depth = asked(site, replace(NEED, pin_at="finalized")).depth
+    assert depth is not None
+    assert depth.wanted == min(wanted, height)
+    assert depth.found == height
 
 
 def test_a_cap_on_gas_is_found_where_more_is_refused(site: RpcProxy) -> None:
@@ -397,20 +411,23 @@ def test_nonsense_on_a_websocket(chain: Node, result: object) -> None:
     assert found.trouble == "answers what no node would"
 
 
-@pytest.mark.parametrize("text", ["<html>", "[]", '{"params":{"subscription":1}}', "null"])
-def test_garbage_instead_of_heads(chain: Node, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "patience_s"),
+    [("<html>", 30.0), ("[]", 30.0), ("null", 30.0), ('{"params":{"subscription":1}}', 0.5)],
+)
+def test_garbage_instead_of_heads(chain: Node, text: str, patience_s: float) -> None:
     stop = threading.Event()
     with WsProxy(chain.url) as ws:
         ws.garble(text)
         thread = mining(Node(chain.url), stop)
         try:
-            found = listen(ws.url, chain_id=CHAIN_ID, patience_s=1.0)
+            found = listen(ws.url, chain_id=CHAIN_ID, patience_s=patience_s)
         finally:
             stop.set()
             thread.join()
     assert found.head_after_s is None
-    assert found.trouble in ("answers what no node would", "")
-    assert bool(found.trouble) == (text != '{"params":{"subscription":1}}')
+    # A head of another subscription is none of ours, and no nonsense either.
+    assert found.trouble == ("" if "subscription" in text else "answers what no node would")
 
 
 def test_a_changed_answer_is_told(site: RpcProxy) -> None:

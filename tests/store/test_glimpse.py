@@ -53,7 +53,7 @@ beats = st.builds(
 
 
 @given(beat=st.none() | beats, mode=st.sampled_from(("dry-run", "live")), halts=st.lists(texts, max_size=2))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_glimpse_is_what_the_store_tells(
     tmp_path: Path, beat: Beat | None, mode: str, halts: list[str]
 ) -> None:

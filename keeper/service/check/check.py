@@ -23,6 +23,9 @@ from keeper.service.check.files import files
 from keeper.service.check.signer import balance, signers
 from keeper.service.check.verdicts import Checked, Section
 
+CHAIN_S: Final = 90.0
+"""For the contracts of a chain, and what the signers hold there."""
+
 READING_S: Final = 120.0
 """For the snapshot that ends the check."""
 
@@ -88,6 +91,7 @@ def _chain(settings: Settings, name: str, table: ChainTable) -> Chain:
             log_blocks=table.log_blocks,
             logs_from=min((v.from_block for v in venues), default=None),
             logs_at=tuple(sorted({address for v in venues for _, address in v.contracts})),
+            pin_at=table.pin_at,
         ),
     )
 
@@ -135,25 +139,39 @@ def _on_chain(
     connect: Callable[[str, ChainTable], ChainClient],
     addresses: Sequence[Address],
 ) -> _OnChain:
-    """Ask a chain as a cycle does: all endpoints as one, its contracts, what the signer holds."""
+    """Ask a chain as a cycle does: all endpoints as one, its contracts, what the signers hold."""
     section, name = Section(f"chain {chain.name}"), chain.name
     subject, expected = f"chain {name}", f"chain id {chain.table.chain_id} and Multicall3"
     try:
-        client = connect(name, chain.table)
+        lines = _within(CHAIN_S, partial(_asked, settings, chain, connect, addresses))
     except (ConfigError, TransientError, DataError) as error:
         return _OnChain([section.fail(subject, str(error), expected, f"see [chains.{name}]")], usable=False)
+    if lines is None:
+        found, remedy = f"not read within {CHAIN_S:.0f} s", "faster endpoints: a cycle would take as long"
+        return _OnChain([section.fail(subject, found, expected, remedy)], usable=False)
+    return _OnChain(lines, usable=True)
+
+
+def _asked(
+    settings: Settings,
+    chain: Chain,
+    connect: Callable[[str, ChainTable], ChainClient],
+    addresses: Sequence[Address],
+) -> list[Checked]:
+    """Return the lines of a chain. Raises what its nodes' trouble raises."""
+    section, name = Section(f"chain {chain.name}"), chain.name
+    expected = f"chain id {chain.table.chain_id} and Multicall3"
+    client = connect(name, chain.table)
     try:
         head = client.head()
         found = f"chain id {client.chain_id}, head {head.number:,} at {', '.join(client.hosts)}"
-        lines = [section.ok(subject, found, expected)]
+        lines = [section.ok(f"chain {name}", found, expected)]
         for i, address in enumerate(addresses):
             lines.append(balance(settings, client, address, urgent=i > 0))
         for venue_name, table in settings.venue_tables.items():
             if table.chain == name:
                 lines += contracts(venue_name, settings.venue(venue_name), client)
-        return _OnChain(lines, usable=True)
-    except (ConfigError, TransientError, DataError) as error:
-        return _OnChain([section.fail(subject, str(error), expected, f"see [chains.{name}]")], usable=False)
+        return lines
     finally:
         client.close()
 

@@ -122,7 +122,8 @@ def _clock(section: Section, ahead_s: float | None) -> Checked:
 
 
 def _state(chain: Chain, section: Section, probed: Probed) -> Checked:
-    needed, depth, head = chain.need.depth_blocks, probed.depth, probed.head
+    depth, head = probed.depth, probed.head
+    needed = chain.need.depth_blocks if depth is None else max(chain.need.depth_blocks, depth.wanted)
     expected = f"{needed:,} blocks below the head"
     if depth is None or head is None:
         return section.skipped("state", _unasked(probed), expected)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from keeper.chain.client import ChainClient
 from keeper.config.load import load
+from keeper.config.tables import ChainTable
 from keeper.model.errors import DataError
 from keeper.model.snapshot import Snapshot
 from keeper.service.chains import connect
@@ -130,7 +132,6 @@ def test_an_endpoint_that_says_nothing_ends_in_time(chains: Chains, tmp_path: Pa
         silent.fault(delayed(3600.0))
         lines = checked(endpoints(chains, tmp_path, silent.url, url, more="timeout_s = 0.5"))
     assert line(lines, "endpoint 1 of 2", "answers").found == "no answer within 0.5 s"
-    assert line(lines, "chain optimism", "chain optimism").verdict is Verdict.OK
 
 
 def test_no_secret_of_an_url_is_shown(chains: Chains, tmp_path: Path) -> None:
@@ -170,6 +171,23 @@ def test_a_snapshot_that_cannot_be_read(chains: Chains, tmp_path: Path) -> None:
     settings = load(keeper_config(chains, tmp_path))
     found = line(list(check(settings, connect=connect, observe=broken)), "reading", "reading")
     assert (found.verdict, found.found) == (Verdict.FAIL, "two nodes disagree")
+
+
+def test_a_chain_that_takes_for_ever(chains: Chains, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = threading.Event()
+
+    def slow(name: str, table: ChainTable) -> ChainClient:
+        if name == "optimism":
+            given_up.wait()
+        return connect(name, table)
+
+    monkeypatch.setattr("keeper.service.check.check.CHAIN_S", 1.0)
+    settings = load(keeper_config(chains, tmp_path, (chains.url("optimism"), "http://127.0.0.1:9")))
+    lines = list(check(settings, connect=slow, observe=lambda: SNAPSHOT))
+    given_up.set()
+    found = line(lines, "chain optimism", "chain optimism")
+    assert (found.verdict, found.found) == (Verdict.FAIL, "not read within 1 s")
+    assert line(lines, "reading", "reading").verdict is Verdict.SKIPPED
 
 
 def test_a_snapshot_that_takes_for_ever(
