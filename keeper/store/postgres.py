@@ -31,6 +31,9 @@ from keeper.store.session import SessionOwner
 PATIENCE_S: Final = 10.0
 """How long the server may take to come back and say what became of a commit."""
 
+FROZEN_S: Final = 10.0
+"""A transaction that says nothing for so long is ended by the server: the others wait for it."""
+
 _WRITER: Final = 7_301
 """First half of the advisory lock of writers; the second is the schema, so that schemas are stores."""
 
@@ -170,7 +173,7 @@ class Postgres(Database):
         milliseconds = max(1, int(self._busy_s * 1000))
         connection.execute(f"SET lock_timeout = {milliseconds}")
         # A writer that freezes in the middle must not keep the others out for ever.
-        connection.execute(f"SET idle_in_transaction_session_timeout = {2 * milliseconds}")
+        connection.execute(f"SET idle_in_transaction_session_timeout = {int(FROZEN_S * 1000)}")
         # A server may be set to acknowledge before the disk has it: not to us.
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false)"

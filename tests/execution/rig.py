@@ -11,6 +11,8 @@ from keeper.journal.journal import Journal
 from keeper.model.intent import Outcome, TxState
 from keeper.model.plan import Plan, TxAction
 from keeper.model.units import Wei
+from keeper.store.database import BUSY_S
+from keeper.store.place import Place
 from keeper.store.rows import StoredIntent
 from keeper.store.store import Mode, Store
 from tests.execution.bell import BELL, Bell, bell_venue, call_of, plan_of, seen
@@ -65,8 +67,12 @@ class Rig:
         limits: Limits = LIMITS,
         pace: Pace = PACE,
         clock: Clock | None = None,
+        place: Place | None = None,
+        busy_s: float = BUSY_S,
     ) -> None:
         self.folder = folder
+        self.place = place or folder / "keeper.sqlite"
+        self.busy_s = busy_s
         self.chain = chain
         self.mode: Mode = mode
         self.limits = limits
@@ -82,9 +88,10 @@ class Rig:
         """Open the files, and settle what the last run left."""
         self.store = self._open.enter_context(
             Store.open(
-                self.folder / "keeper.sqlite",
+                self.place,
                 self.mode,
                 clock=self.clock,
+                busy_s=self.busy_s,
                 crash_at=lambda name: self.crash_at(name),
             )
         )

@@ -14,6 +14,7 @@ from psycopg import sql
 from keeper.model.errors import ConfigError, TransientError
 from keeper.model.intent import TxState
 from keeper.store import postgres as module
+from keeper.store.database import BUSY_S
 from keeper.store.errors import (
     CommitUnknownError,
     DriverMissingError,
@@ -253,10 +254,13 @@ def test_without_the_driver_the_remedy_is_told(tmp_path: Path) -> None:
     assert isinstance(DriverMissingError(), ConfigError)
 
 
-def test_a_writer_that_freezes_does_not_keep_the_others_out(postgres: Server) -> None:
+def test_a_writer_that_freezes_does_not_keep_the_others_out(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = postgres.new_schema()
     with Store.open(url, "live", busy_s=0.3) as store:
-        frozen = module.Postgres(url, busy_s=0.2)
+        monkeypatch.setattr(module, "FROZEN_S", 0.3)
+        frozen = module.Postgres(url, busy_s=BUSY_S)
         with pytest.raises(StoreUnreachableError), frozen.writing():
             halt_at_last(store)
         assert store.halted() is not None
