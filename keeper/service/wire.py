@@ -231,9 +231,7 @@ def assemble(
 
 def _journal(settings: Settings) -> Journal:
     table = settings.journal
-    return Journal.open(
-        table.path, segment_bytes=table.segment_mb * MEGABYTE, keep_days=table.keep_days, crash_at=_crash_at()
-    )
+    return Journal.open(table.path, segment_bytes=table.segment_mb * MEGABYTE, keep_days=table.keep_days)
 
 
 @contextlib.contextmanager
