@@ -1,70 +1,103 @@
 """A store of an earlier version is brought up to date with all that it holds."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, create_engine
+from sqlalchemy import MetaData, insert
 
 import keeper.store
 from keeper.model.intent import TxState
 from keeper.model.units import Wei
+from keeper.store.database import database_at
 from keeper.store.errors import IllegalMoveError, StoreOlderError
+from keeper.store.place import Place
 from keeper.store.store import Store
 from tests.store.test_intents import LANE, SIMULATION, attempt, planned
 from tests.store.test_pulse import BEAT, CHAIN
 
-HEAD = (
-    "INSERT INTO heads (chain_id, name, number, hash, pinned, first_seen_s, endpoints) "
-    "VALUES (10, 'optimism', 100, '0xa', 98, 50.0, '[{\"host\": \"http://127.0.0.1\", \"ok\": true}]')"
-)
-CYCLE = (
-    "INSERT INTO cycles (id, cycle_id, started_at_s, finished_at_s, chain_time_s, failure, gaps) "
-    "VALUES (1, 'c1', 51.0, 52.0, 40, '', '[]')"
-)
-INTENT = (
-    "INSERT INTO intents (id, action_id, episode, sequence, kind, subject, cycle_id, chain_id, sender, 'to', "
-    "data, value, gas, max_fee, valid_until_block, state, nonce, tx_hash, block_number, block_hash, success, "
-    "fee, planned_at_s, changed_at_s) VALUES (?, 'a', 0, 0, 'hedge', 's', 'c', 10, ?, '0xb', '0x', '0', "
-    "60000, '9', 50, ?, ?, ?, ?, ?, ?, ?, 900.0, 950.0)"
-)
-ATTEMPT = (
-    "INSERT INTO attempts (intent_id, number, nonce, cancels, tx_hash, raw, gas, fee_per_gas, signed_at_s, "
-    "signed_at_block) VALUES (?, 0, ?, 0, ?, x'02', 60000, '100', 900.0, 5)"
-)
+HEAD = {
+    "chain_id": 10,
+    "name": "optimism",
+    "number": 100,
+    "hash": "0xa",
+    "pinned": 98,
+    "first_seen_s": 50.0,
+    "endpoints": [{"host": "http://127.0.0.1", "ok": True}],
+}
+CYCLE = {
+    "id": 1,
+    "cycle_id": "c1",
+    "started_at_s": 51.0,
+    "finished_at_s": 52.0,
+    "chain_time_s": 40,
+    "failure": "",
+    "gaps": [],
+}
+INTENT = {
+    "action_id": "a",
+    "episode": 0,
+    "sequence": 0,
+    "kind": "hedge",
+    "subject": "s",
+    "cycle_id": "c",
+    "chain_id": 10,
+    "sender": LANE[1],
+    "to": "0xb",
+    "data": "0x",
+    "value": "0",
+    "gas": 60_000,
+    "max_fee": "9",
+    "valid_until_block": 50,
+    "planned_at_s": 900.0,
+    "changed_at_s": 950.0,
+}
+ATTEMPT = {
+    "number": 0,
+    "cancels": False,
+    "raw": b"\x02",
+    "gas": 60_000,
+    "fee_per_gas": "100",
+    "signed_at_s": 900.0,
+    "signed_at_block": 5,
+}
+
+Fill = Callable[..., None]
 
 
 @contextmanager
-def older(path: Path, revision: str) -> Iterator[sqlite3.Connection]:
-    """Make a store of an earlier revision, and give it for filling."""
+def older(place: Place, revision: str) -> Iterator[Fill]:
+    """Make a store of an earlier revision, and give what adds a row to a table as it was then."""
     config = Config()
     config.set_main_option("script_location", str(Path(keeper.store.__path__[0]) / "migrations"))
     config.set_main_option("path_separator", "os")
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-    with engine.begin() as making:
-        config.attributes["connection"] = making
+    database = database_at(place)
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
         command.upgrade(config, revision)
-    engine.dispose()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("INSERT INTO meta VALUES ('mode', 'live')")
-        yield connection
-        connection.commit()
+        then = MetaData()
+        then.reflect(connection)
+
+        def fill(table: str, **row: object) -> None:
+            connection.execute(insert(then.tables[table]), [row])
+
+        fill("meta", key="mode", value="live")
+        yield fill
+    database.close()
 
 
-def test_a_store_without_native_balances(tmp_path: Path) -> None:
-    path = tmp_path / "keeper.sqlite"
-    with older(path, "v0001") as filled:
-        filled.execute(HEAD)
-        filled.execute(CYCLE)
-        filled.execute("INSERT INTO halts (reason, by, at_s) VALUES ('a test', 'a test', 1.0)")
-    with pytest.raises(StoreOlderError), Store.attach(path):
+def test_a_store_without_native_balances(place: Place) -> None:
+    with older(place, "v0001") as fill:
+        fill("heads", **HEAD)
+        fill("cycles", **CYCLE)
+        fill("halts", reason="a test", by="a test", at_s=1.0)
+    with pytest.raises(StoreOlderError), Store.attach(place):
         pass
-    with Store.open(path, "live") as store:
+    with Store.open(place, "live") as store:
         beat = store.pulse.last()
         assert beat is not None
         assert beat.chains == (CHAIN,)
@@ -76,15 +109,14 @@ def test_a_store_without_native_balances(tmp_path: Path) -> None:
     assert again.chains == (rich,)
 
 
-def test_a_store_without_lanes_by_urgency(tmp_path: Path) -> None:
-    path = tmp_path / "keeper.sqlite"
-    with older(path, "v0002") as filled:
-        signer = LANE[1]
-        filled.execute(INTENT, ("landed", signer, "confirmed", 0, "0xl", 7, "0x7", True, "300"))
-        filled.execute(INTENT, ("open", signer, "sent", 1, "0xo", None, None, None, None))
-        for identity, nonce, tx_hash in (("landed", 0, "0xl"), ("open", 1, "0xo")):
-            filled.execute(ATTEMPT, (identity, nonce, tx_hash))
-    with Store.open(path, "live", clock=lambda: 1000.0) as store:
+def test_a_store_without_lanes_by_urgency(place: Place) -> None:
+    with older(place, "v0002") as fill:
+        receipt = {"block_number": 7, "block_hash": "0x7", "success": True, "fee": "300"}
+        fill("intents", id="landed", state="confirmed", nonce=0, tx_hash="0xl", **receipt, **INTENT)
+        fill("intents", id="open", state="sent", nonce=1, tx_hash="0xo", **INTENT)
+        fill("attempts", intent_id="landed", nonce=0, tx_hash="0xl", **ATTEMPT)
+        fill("attempts", intent_id="open", nonce=1, tx_hash="0xo", **ATTEMPT)
+    with Store.open(place, "live", clock=lambda: 1000.0) as store:
         landed, waiting = store.intents.within(list(TxState))
         assert (landed.landed_at_s, waiting.landed_at_s) == (950.0, None)
         assert not landed.urgent
