@@ -72,9 +72,12 @@ def shown(value: object) -> str:
 
 def masked(text: str) -> str:
     """Return an URL without user, path and query, which may hold a key; any other text as it is."""
-    parts = urlsplit(text)
     if "://" not in text:
         return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "an URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/..." if parts.netloc else "an URL"
 
 

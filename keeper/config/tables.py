@@ -31,10 +31,18 @@ def _checksummed(text: str) -> Address:
     return Address(right)
 
 
+def _leads_to_a_host(text: str, schemes: tuple[str, ...]) -> bool:
+    """Whether an URL has one of the schemes, a host, and no port that cannot be."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _http(text: str) -> str:
     """Return an endpoint that a JSON-RPC request can be posted to."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _leads_to_a_host(text, ("http", "https")):
         raise PydanticCustomError("endpoint", "expected an http:// or https:// URL")
     return text
 
@@ -68,8 +76,7 @@ def _postgres_or_none(text: str) -> str:
 
 def _ws(text: str) -> str:
     """Return an endpoint that can be subscribed to."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    if not _leads_to_a_host(text, ("ws", "wss")):
         raise PydanticCustomError("ws_endpoint", "expected a ws:// or wss:// URL")
     return text
 
