@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +19,14 @@ from keeper.model.snapshot import BlockRef
 from keeper.service import leader as module
 from keeper.service import serve as serving
 from keeper.service.daemon import Stop
+from keeper.service.health import LeaderHealth, Status, judge
 from keeper.service.leader import Turn, opened_in_turn
 from keeper.store.errors import LeadershipLostError, StoreBusyError, StoreUnreachableError
+from keeper.store.leaders import Leader, Standby
 from keeper.store.place import Place
 from keeper.store.store import Store
 from tests.service.sample import SNAPSHOT
+from tests.service.test_health import LOOK, NOW_S
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "example.toml"
 HEADS = {block.chain_id: block for block in SNAPSHOT.blocks}
@@ -227,3 +231,20 @@ def test_an_end_outranks_a_lost_lead() -> None:
         second(stop)
         assert stop.stopping
         assert not stop.deposed
+
+
+def test_health_says_who_leads_and_who_waits(alone: Settings, shared: Settings) -> None:
+    leader = Leader(term=3, name="desk:7", since_s=NOW_S - 90.0, until_s=None)
+    standbys = (
+        Standby(name="desk:8", seen_s=NOW_S - 5.0),
+        Standby(name="desk:9", seen_s=NOW_S - 60.0),
+    )
+    found = judge(shared, replace(LOOK, leader=leader, standbys=standbys), NOW_S)
+    assert found.status is Status.OK
+    assert found.leader == LeaderHealth(name="desk:7", term=3, age_s=90.0, leading=True, standbys=("desk:8",))
+    ended = replace(LOOK, leader=replace(leader, until_s=NOW_S - 4.0))
+    found = judge(shared, ended, NOW_S)
+    assert found.reasons == ("nobody leads: desk:7 ended 4 s ago, and none took over",)
+    assert found.status is Status.DEGRADED
+    assert judge(alone, ended, NOW_S).status is Status.OK, "who is alone may end"
+    assert judge(alone, replace(LOOK, leader=None), NOW_S).leader is None
