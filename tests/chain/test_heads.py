@@ -39,12 +39,12 @@ class Ear:
             self.heard.append(block_hash)
             self._changed.notify_all()
 
-    def wait_for(self, block_hash: str, *, seconds: float = 8.0) -> None:
+    def wait_for(self, block_hash: str, *, seconds: float = 60.0) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: block_hash in self.heard, seconds), "the head did not come"
 
 
-def until(what: str, condition: Callable[[], bool], *, seconds: float = 8.0) -> None:
+def until(what: str, condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     deadline_s = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline_s, f"{what} did not come about"

@@ -48,7 +48,7 @@ class FakeNode:
         raise RpcError(-32601, "Method not found")
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     deadline_s = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline_s
@@ -77,8 +77,8 @@ class Setup:
         self.nodes = [FakeNode(name) for name in names]
         self.proxies = [stack.enter_context(RpcProxy(node)) for node in self.nodes]
         self.clock = Clock()
-        endpoints = [Endpoint(p.url, timeout_s=0.3) for p in self.proxies]
-        self.pool = NodePool("test", 10, endpoints, timeout_s=5.0, clock=self.clock, sleep=self.clock.sleep)
+        endpoints = [Endpoint(p.url, timeout_s=1.5) for p in self.proxies]
+        self.pool = NodePool("test", 10, endpoints, timeout_s=30.0, clock=self.clock, sleep=self.clock.sleep)
         stack.callback(self.pool.close)
 
     def name(self) -> Any:

@@ -48,7 +48,7 @@ def two(node: Node) -> Iterator[tuple[RpcProxy, RpcProxy]]:
 
 @pytest.fixture
 def client(two: tuple[RpcProxy, RpcProxy], connect: Connect) -> ChainClient:
-    return connect(*(proxy.url for proxy in two), quorum=2, timeout_s=1.0)
+    return connect(*(proxy.url for proxy in two), quorum=2, timeout_s=3.0)
 
 
 def reading(*reads: Read, rounds: int = 1) -> Reads[list[Any]]:
@@ -153,7 +153,7 @@ def test_when_the_first_fails_the_second_is_no_witness_of_itself(
 def test_a_third_takes_the_place_of_a_silent_witness(
     client: ChainClient, two: tuple[RpcProxy, RpcProxy], node: Node, connect: Connect
 ) -> None:
-    three = connect(two[0].url, two[1].url, node.url, quorum=2, timeout_s=1.0)
+    three = connect(two[0].url, two[1].url, node.url, quorum=2, timeout_s=3.0)
     at = three.pin()
     two[1].fault(dropped())
     assert three.run(reading(COUNTED, rounds=3), at) == [7] * 3

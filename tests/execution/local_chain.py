@@ -26,7 +26,7 @@ from tests.execution.rig import never
 
 CHAIN_ID: Final = 31_337
 KEY: Final = "0x" + "6c" * 32
-PACE: Final = Pace(receipt_wait_s=2.0, poll_s=0.005, foreign_wait_s=0.2)
+PACE: Final = Pace(receipt_wait_s=2.0, poll_s=0.005, foreign_wait_s=2.0)
 
 
 @dataclass

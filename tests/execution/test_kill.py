@@ -108,7 +108,7 @@ def keeper_run(site: Site, crash_at: Callable[[str], None], cycles: int, mine: b
             limits=ROOMY,
             live=True,
             final_after_blocks={CHAIN_ID: FINAL_AFTER},
-            pace=Pace(receipt_wait_s=2.0, poll_s=0.005, foreign_wait_s=0.2, cool_down_s=1),
+            pace=Pace(receipt_wait_s=2.0, poll_s=0.005, foreign_wait_s=2.0, cool_down_s=1),
         )
         executor.reconcile()
         for cycle in range(cycles):

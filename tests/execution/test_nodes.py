@@ -56,7 +56,7 @@ class Site:
     def keeper(self, urls: Sequence[str], **settings: Any) -> None:
         account = Account.from_key(KEY)
         self.client = ChainClient.connect(
-            **{"name": "local", "chain_id": CHAIN_ID, "endpoints": urls, "timeout_s": 1.0, **settings}
+            **{"name": "local", "chain_id": CHAIN_ID, "endpoints": urls, "timeout_s": 3.0, **settings}
         )
         self._stack.callback(self.client.close)
         store = self._stack.enter_context(Store.open(self._folder / "keeper.sqlite", "live"))
@@ -71,7 +71,7 @@ class Site:
             limits=LIMITS,
             live=True,
             final_after_blocks={CHAIN_ID: 2},
-            pace=Pace(receipt_wait_s=1.0, foreign_wait_s=0.2),
+            pace=Pace(receipt_wait_s=1.0, foreign_wait_s=2.0),
         )
 
     def both(self, **settings: Any) -> None:

@@ -28,7 +28,7 @@ def local(tmp_path: Path) -> Iterator[LocalChain]:
     with local_chain(tmp_path) as local:
         local.mine(FINAL_AFTER)
         local.final_after = FINAL_AFTER
-        local.pace = Pace(receipt_wait_s=0.2, poll_s=0.005, foreign_wait_s=0.2)
+        local.pace = Pace(receipt_wait_s=0.2, poll_s=0.005, foreign_wait_s=2.0)
         yield local
 
 

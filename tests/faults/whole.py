@@ -26,7 +26,7 @@ from tests.support.keeper_files import keeper_config
 from tests.support.rpc_proxy import RpcProxy
 
 SEND: Final = "eth_sendRawTransaction"
-PACE: Final = Pace(receipt_wait_s=0.2, poll_s=0.005, foreign_wait_s=0.2, cool_down_s=1)
+PACE: Final = Pace(receipt_wait_s=0.2, poll_s=0.005, foreign_wait_s=2.0, cool_down_s=1)
 CHAINS: Final = {"optimism": 10, "arbitrum": 42161}
 FINAL_AFTER: Final = 3
 _LONGEST: Final = 40

@@ -39,7 +39,7 @@ from tests.support.audit import Audit, audit, landed_on
 
 DEADLINE_S: Final = 60.0
 ROOMY: Final = replace(LIMITS, max_gas_wei_per_hour=Wei(10**20), max_gas_wei_per_day=Wei(10**20))
-PACE: Final = Pace(receipt_wait_s=2.0, poll_s=0.005, foreign_wait_s=0.2, cool_down_s=1)
+PACE: Final = Pace(receipt_wait_s=2.0, poll_s=0.005, foreign_wait_s=2.0, cool_down_s=1)
 
 
 @dataclass

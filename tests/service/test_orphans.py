@@ -135,7 +135,7 @@ def test_a_reorg_marks_the_cycles_above_it(keeper: Keeper, node: Node, depth: in
 @pytest.mark.devnet
 def test_a_node_that_does_not_answer_is_asked_again(tmp_path: Path, node: Node) -> None:
     with RpcProxy(node.url) as proxy:
-        client = ChainClient(name="local", chain_id=CHAIN_ID, endpoints=[proxy.url], timeout_s=1.0)
+        client = ChainClient(name="local", chain_id=CHAIN_ID, endpoints=[proxy.url], timeout_s=10.0)
         keeper = Keeper(tmp_path, client)
         node.rpc("evm_mine")
         first = keeper.cycle()

@@ -32,7 +32,7 @@ class Screened(Files):
 
     def __init__(self, chains: Chains, folder: Path, stack: ExitStack) -> None:
         super().__init__(chains, folder)
-        text = self.config.read_text().replace("interval_s = 30", "interval_s = 1") + SCREEN
+        text = self.config.read_text().replace("interval_s = 3600", "interval_s = 1") + SCREEN
         self.proxies = {c.chain_id: stack.enter_context(RpcProxy(c.url)) for c in chains.deployment.chains}
         for chain in chains.deployment.chains:
             assert chain.url in text

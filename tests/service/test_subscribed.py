@@ -26,10 +26,10 @@ def test_a_new_head_makes_a_cycle_and_the_end_is_clean(chains: Chains, tmp_path:
         files.wait_for("a good cycle", lambda: files.health().last_cycle_age_s is not None)
         chains.node("optimism").rpc("evm_mine")
         head = chains.node("optimism").head()
-        # well before the timer, which takes 30 s
-        files.wait_for("the cycle of the new head", lambda: heads_of(files)[10] == head, seconds=20.0)
+        # well before the timer, which takes an hour
+        files.wait_for("the cycle of the new head", lambda: heads_of(files)[10] == head)
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         if process.poll() is None:
             process.kill()
