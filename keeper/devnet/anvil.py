@@ -30,7 +30,10 @@ block into the user's home, and leaves it there."""
 
 HOST: Final = "127.0.0.1"
 
-_START_TIMEOUT_S: Final = 30.0
+_START_TIMEOUT_S: Final = 120.0
+_OTHER_PORTS: Final = 4
+"""How often a free port may be lost to somebody else between looking and listening."""
+
 _STOP_TIMEOUT_S: Final = 10.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -78,11 +81,18 @@ def start(chain_id: int, *, log: Path, port: int | None = None, survive: bool = 
     terminal's end nor its ^C reaches it; on Linux, others die with the calling thread, however it ends.
     Raises `PortTakenError`, `NodeStartError`, or what `anvil_binary` raises.
     """
-    binary = anvil_binary()
-    if port is not None and _is_taken(port):
-        raise PortTakenError(port)
-    chosen = port or free_port()
-    command = [str(binary), "--host", HOST, "--port", str(chosen), "--chain-id", str(chain_id)]
+    if port is not None:
+        if _is_taken(port):
+            raise PortTakenError(port)
+        return _start(chain_id, port, log, survive)
+    for _ in range(_OTHER_PORTS):
+        with contextlib.suppress(PortTakenError):  # somebody else was given it meanwhile
+            return _start(chain_id, free_port(), log, survive)
+    return _start(chain_id, free_port(), log, survive)
+
+
+def _start(chain_id: int, port: int, log: Path, survive: bool) -> Anvil:
+    command = [str(anvil_binary()), "--host", HOST, "--port", str(port), "--chain-id", str(chain_id)]
     command += ["--timestamp", str(GENESIS_S), "--accounts", str(ACCOUNTS), "--gas-limit", str(BLOCK_GAS)]
     command += ["--quiet", "--no-request-size-limit", "--prune-history", str(HISTORY)]
     with log.open("ab") as sink:
@@ -95,7 +105,7 @@ def start(chain_id: int, *, log: Path, port: int | None = None, survive: bool = 
             start_new_session=survive,
             preexec_fn=None if survive else _dying_with(os.getpid()),
         )
-    anvil = Anvil(chain_id=chain_id, port=chosen, process=process, node=Node(url_of(chosen)))
+    anvil = Anvil(chain_id=chain_id, port=port, process=process, node=Node(url_of(port)))
     try:
         _await_answer(anvil, log)
     except BaseException:

@@ -52,6 +52,17 @@ def test_a_port_of_another_node_is_refused(tmp_path: Path) -> None:
         start(42161, log=tmp_path / "two", port=first.port)
 
 
+def test_a_free_port_that_somebody_takes_meanwhile_is_changed_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(10, log=tmp_path / "one") as first:
+        ports = iter([first.port, free_port()])
+        monkeypatch.setattr("keeper.devnet.anvil.free_port", lambda: next(ports))
+        with running(42161, log=tmp_path / "two") as second:
+            assert second.port != first.port
+            assert second.node.rpc("eth_chainId") == hex(42161)
+
+
 def test_none_is_left_when_the_second_cannot_start(tmp_path: Path) -> None:
     free = free_port()
     with running(1, log=tmp_path / "owner") as owner, pytest.raises(PortTakenError):
