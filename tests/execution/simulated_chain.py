@@ -157,6 +157,11 @@ class SimulatedChain:
                 for mined in block.mined:
                     self.pool.setdefault(int(mined.tx["nonce"]), (mined.tx, mined.tx_hash))
 
+    def sent_before(self) -> list[tuple[dict[str, Any], str]]:
+        """What was handed over for a nonce that waits in the pool, and is not what waits there."""
+        named = [(tx, _hash_of(tx)) for tx in self.broadcasts if int(tx["nonce"]) in self.pool]
+        return [(tx, tx_hash) for tx, tx_hash in named if self.pool[int(tx["nonce"])][1] != tx_hash]
+
     def drop_pool(self) -> None:
         tally.fault("dropped mempools")
         self.pool.clear()
@@ -401,6 +406,11 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
         self._while_waiting()
+
+
+def _hash_of(tx: Mapping[str, Any]) -> str:
+    """Of what `PlainSigner` made of a transaction."""
+    return "0x" + hashlib.sha256(json.dumps(tx, sort_keys=True).encode()).hexdigest()
 
 
 def _fee_cap(tx: Mapping[str, Any]) -> int:

@@ -6,12 +6,17 @@ A policy decides whatever has no effect on the chain yet, as the real one would.
 * of each intent at most one version lands;
 * a nonce is never used twice for different calls unless the first can no longer land, and none is left out;
 * nothing costs more than its budget, and no version above the fee cap but a cancellation;
+* a transaction that is not urgent has its nonce taken over, or lands after all, and never both;
+* what landed within an hour or a day never exceeds the caps on gas and on moved value, urgent work and other
+  work each for itself;
 * the journal tells every move once, in order, and verifies.
 """
 
 import os
 import shutil
 import tempfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +25,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from keeper.execution.crash import BOUNDARIES
+from keeper.execution.limits import DAY_S, HOUR_S, Limits
 from keeper.model.intent import OPEN, TxState
-from keeper.store.rows import ENDED
-from tests.execution.bell import BELL, call_of
+from keeper.model.plan import TxAction
+from keeper.model.units import ONE, Wad, Wei
+from keeper.store.rows import ENDED, StoredIntent
+from tests.execution.bell import BELL, call_of, decision, hedging
 from tests.execution.rig import FINAL_AFTER, LIMITS, Killed, Rig, killed_at, never
 from tests.execution.simulated_chain import GWEI, STRANGER, Clock, SimulatedChain
 
@@ -30,14 +38,45 @@ STEPS: Final = int(os.environ.get("KEEPER_OUTBOX_STEPS", "2000"))
 """In all: runs of fifty steps each."""
 
 STEPS_A_RUN: Final = 50
+MACHINE: Final[Limits] = replace(
+    LIMITS,
+    urgent_kinds=frozenset({"move_collateral"}),
+    max_gas_wei_per_hour=Wei(3 * 10**16),
+    max_gas_wei_per_day=Wei(10**17),
+    max_moved_usd_per_tx=Wad(10_000),
+    max_moved_usd_per_hour=Wad(250),
+    max_moved_usd_per_day=Wad(10_000),
+)
+"""A bell is worth a dollar, and decision n moves 10**-18 times n of them: two in an hour."""
+
+SLACK_S: Final = 60
+"""Within a step the clock goes on; what lands in it is noted at its end."""
+
 TOTAL: Final[dict[str, int]] = {
     "steps": 0,
     "intents": 0,
     "faults": 0,
     "crashes": 0,
+    "taken over": 0,
+    "landed after all": 0,
+    "held by a cap": 0,
     "duplicates": 0,
     "lost": 0,
 }
+
+
+MOST: Final = 16
+"""Decisions of one run."""
+
+FIRST: Final = 101
+"""Number of the first decision. Even ones are rescues, odd ones are hedges, which are not urgent."""
+
+
+def action_of(number: int, chain_id: int) -> TxAction:
+    if number % 2 == 0:
+        return decision(number, chain_id)
+    hedge = hedging(number, chain_id, counts_on=())
+    return replace(hedge, subject=f"desk/{number}", limit_price=ONE)
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -48,10 +87,12 @@ class OutboxMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
         self.chain = SimulatedChain()
         self.clock = Clock()
-        self.rig = Rig(self.folder, self.chain, clock=self.clock)
+        self.rig = Rig(self.folder, self.chain, clock=self.clock, limits=MACHINE)
         self.wanted: list[int] = []
         self.crashes = 0
         self.highest = 0
+        self.landed_at_s: dict[str, float] = {}
+        """Wall clock at the end of the step in which each transaction landed, or landed again."""
 
     @initialize(automine=st.booleans())
     def begin(self, automine: bool) -> None:
@@ -63,6 +104,23 @@ class OutboxMachine(RuleBasedStateMachine):
     def cycle(self, new: int) -> None:
         self._want(new)
         self._run()
+
+    @precondition(lambda self: len(self.wanted) <= MOST - 3)
+    @rule(late=st.booleans(), boundary=st.sampled_from(BOUNDARIES), killed=st.booleans())
+    def a_rescue_behind_a_hedge(self, late: bool, boundary: str, killed: bool) -> None:
+        """The hedge is sent and not mined; where `late`, it is what the miner has all the same."""
+        self.chain.automine = False
+        self._want(len(self.wanted) % 2)
+        self._want(1)
+        self._run()
+        self._want(1)
+        if killed:
+            self.rig.crash_at = killed_at(boundary)
+        self._run()
+        self.rig.crash_at = never
+        if late:
+            self.an_older_version_is_what_the_miner_has(0)
+        self.chain.mine()
 
     @rule(boundary=st.sampled_from(BOUNDARIES), times=st.integers(1, 2))
     def cycle_that_is_killed(self, boundary: str, times: int) -> None:
@@ -139,6 +197,25 @@ class OutboxMachine(RuleBasedStateMachine):
         self.chain.reorg(len(taken), keep=keep)
         TOTAL["faults"] += 1
 
+    @rule(which=st.integers(0, 5))
+    def an_older_version_is_what_the_miner_has(self, which: int) -> None:
+        """Another mempool has not heard of the replacement, and its bytes land first."""
+        given_up = {
+            version.tx_hash
+            for stored in self.rig.store.intents.within([TxState.DROPPED])
+            for version in self.rig.store.intents.attempts(stored.intent.id)
+        }
+        older = [
+            (tx, tx_hash)
+            for tx, tx_hash in self.chain.sent_before()
+            # What was given up and lands all the same is a tripwire with tests of its own.
+            if tx_hash not in given_up
+        ]
+        if older:
+            tx, tx_hash = older[which % len(older)]
+            self.chain.pool[int(tx["nonce"])] = tx, tx_hash
+            TOTAL["faults"] += 1
+
     @rule(balance=st.sampled_from([10**20, 10**20, 10**15]))
     def purse(self, balance: int) -> None:
         self.chain.balance_wei = balance
@@ -161,18 +238,54 @@ class OutboxMachine(RuleBasedStateMachine):
     def at_most_one_version_landed(self) -> None:
         mined = set(self.chain.mined_hashes())
         for stored in self.rig.store.intents.within(list(TxState)):
+            if stored.nonce is None:
+                continue
             versions = self.rig.store.intents.attempts(stored.intent.id)
             assert sum(version.tx_hash in mined for version in versions) <= 1
             assert len({version.nonce for version in versions}) <= 1
+            if stored.displaces is not None:
+                rivals = self.rig.store.intents.attempts(stored.displaces)
+                assert sum(v.tx_hash in mined for v in (*versions, *rivals)) <= 1
             for version in versions:
                 assert version.worst_fee <= stored.intent.max_fee
                 assert version.cancels or version.fee_per_gas <= LIMITS.max_fee_per_gas
 
     @invariant()
     def one_transaction_at_a_time(self) -> None:
-        under_way = [s for s in self.rig.store.intents.within(OPEN) if s.kind != "lane"]
+        under_way = [
+            s for s in self.rig.store.intents.within(OPEN) if s.kind != "lane" and not s.displaced_by
+        ]
         # A reorg can reopen one while the next is on its way.
         assert len({s.nonce for s in under_way}) == len(under_way)
+
+    @invariant()
+    def the_caps_hold_for_what_landed(self) -> None:
+        """By the chain's own account: what it paid and moved, in windows of the wall clock."""
+        now_s = self.clock.now_s
+        mined = {m.tx_hash: m for block in self.chain.blocks for m in block.mined}
+        self.landed_at_s = {h: self.landed_at_s.get(h, now_s) for h in mined}
+        spent: Counter[tuple[bool, float]] = Counter()
+        moved: Counter[tuple[bool, float]] = Counter()
+        for stored, tx_hash in self._versions():
+            if tx_hash not in mined or stored.kind == "lane":
+                continue
+            landed = mined[tx_hash]
+            for span_s in (HOUR_S, DAY_S):
+                if self.landed_at_s[tx_hash] >= now_s - span_s + SLACK_S:
+                    gas_used = int(landed.tx["gas"]) * 4 // 5
+                    spent[stored.urgent, span_s] += gas_used * landed.gas_price
+                    if landed.status == 1 and landed.tx["to"] == BELL:
+                        moved[stored.urgent, span_s] += int(landed.tx["data"][-64:], 16)
+        for urgent in (False, True):
+            assert spent[urgent, HOUR_S] <= MACHINE.max_gas_wei_per_hour
+            assert spent[urgent, DAY_S] <= MACHINE.max_gas_wei_per_day
+            assert moved[urgent, HOUR_S] <= MACHINE.max_moved_usd_per_hour
+            assert moved[urgent, DAY_S] <= MACHINE.max_moved_usd_per_day
+
+    def _versions(self) -> list[tuple[StoredIntent, str]]:
+        intents = self.rig.store.intents
+        signed = [stored for stored in intents.within(list(TxState)) if stored.nonce is not None]
+        return [(s, version.tx_hash) for s in signed for version in intents.attempts(s.intent.id)]
 
     def teardown(self) -> None:
         try:
@@ -191,11 +304,16 @@ class OutboxMachine(RuleBasedStateMachine):
         for _ in range(40 + 4 * len(self.wanted)):
             self._run()
             self.chain.mine(LIMITS.valid_blocks // 4)
+            self.the_caps_hold_for_what_landed()
+            self.clock.now_s += 2 * HOUR_S
             if self._quiet():
                 break
         done = self.chain.effects(BELL)
         intents = self.rig.store.intents.within(list(TxState))
         TOTAL["intents"] += len(intents)
+        TOTAL["taken over"] += sum(s.displaces is not None for s in intents)
+        TOTAL["landed after all"] += sum("before it could be displaced" in s.reason for s in intents)
+        TOTAL["held by a cap"] += sum(s.reason.startswith("limits.max_") for s in intents)
         TOTAL["faults"] += self.chain.injected
         TOTAL["crashes"] += self.crashes
         TOTAL["lost"] += len(self.wanted) - len(done)
@@ -216,12 +334,15 @@ class OutboxMachine(RuleBasedStateMachine):
         return sum(tx["to"] == STRANGER for tx, _ in self.chain.pool.values())
 
     def _want(self, new: int) -> None:
-        self.wanted += range(len(self.wanted) + 1, len(self.wanted) + 1 + new)
+        following = FIRST + len(self.wanted)
+        self.wanted += range(following, min(following + new, FIRST + MOST))
 
     def _run(self) -> None:
         done = self.chain.effects(BELL)
         try:
-            self.rig.needed(self.wanted) if len(done) < len(self.wanted) else self.rig.cycle()
+            chain_id = self.chain.chain_id
+            missing = [n for n in self.wanted if not done.get(call_of(n, chain_id))]
+            self.rig.carry_out(*(action_of(n, chain_id) for n in missing))
         except Killed:
             self.crashes += 1
             self.rig.stop()
