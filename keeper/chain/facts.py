@@ -92,8 +92,8 @@ class Facts:
     def fees(self) -> Fees:
         """Return what gas will cost in the next block.
 
-        The tip is `pricing.tip_of` the latest blocks; while they were empty, or the node keeps no such
-        history, what the node itself suggests. A chain without base fees has one price, the node's own.
+        The tip is `pricing.tip_of` the latest blocks; while they were empty or took none, which says nothing of
+        what a node asks for at least, or where there is no such history, what the node suggests. A chain without base fees has one price, the node's own.
         """
         header = self._pool.request("eth_getBlockByNumber", ["latest", False])
         try:
@@ -119,7 +119,7 @@ class Facts:
             tip = tip_of(self._pool.request("eth_feeHistory", asked))
         except (NodeRefused, *_UNREADABLE):
             tip = None
-        if tip is not None:
+        if tip:
             return tip
         try:
             return self._pool.number("eth_maxPriorityFeePerGas", [])

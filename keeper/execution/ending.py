@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from keeper.chain.errors import TagUnknown
 from keeper.chain.transactions import Receipt
 from keeper.execution.errors import ChainBehindError, DroppedLandedError
 from keeper.execution.ledger import Ledger
@@ -164,19 +163,18 @@ class Ending:
         """End a confirmed transaction whose block is final, and still on the chain."""
         assert stored.block_number is not None
         assert stored.block_hash is not None
+        depth = head.number - stored.block_number
         try:
             final = self._node.final_number(head, self._final_after_blocks)
-        except TagUnknown as unknown:
-            return pursued(stored, Reaction.WAITING, str(unknown))
-        depth = head.number - stored.block_number
-        if stored.block_number > final:
-            text = f"{depth} blocks deep, final from block {final} down"
-            return pursued(stored, Reaction.WAITING, text)
-        if not self._node.canonical(stored.block_number, stored.block_hash):
-            text = (
-                f"the node shows a receipt of block {stored.block_number}, and another block of that number"
-            )
-            return pursued(stored, Reaction.WAITING, text)
+            if stored.block_number > final:
+                text = f"{depth} blocks deep, final from block {final} down"
+                return pursued(stored, Reaction.WAITING, text)
+            if not self._node.canonical(stored.block_number, stored.block_hash):
+                text = f"its receipt is of another block {stored.block_number} than the one on the chain"
+                return pursued(stored, Reaction.WAITING, text)
+        except NODE_TROUBLE as trouble:
+            # Nothing waits for it: who knows no final block must not keep others from being pursued.
+            return pursued(stored, Reaction.WAITING, str(trouble))
         self._ledger.move(stored.intent.id, TxState.FINALIZED, stored.reason)
         return pursued(stored, Reaction.FINALIZED, f"{depth} blocks deep")
 
@@ -240,7 +238,7 @@ class Ending:
         """Return the number of the last block that no reorg takes."""
         try:
             return self._node.final_number(head, self._final_after_blocks)
-        except TagUnknown:
+        except NODE_TROUBLE:
             return head.number - self._final_after_blocks
 
     def _why_reverted(self, intent: TxIntent, receipt: Receipt) -> str:

@@ -183,7 +183,10 @@ def test_the_tip_is_what_blocks_took(node: Node, connect: Connect) -> None:
 
 
 @pytest.mark.devnet
-@pytest.mark.parametrize("answer", [None, {}, [], {"reward": [["x"]], "gasUsedRatio": [0.5]}, "0x"])
+@pytest.mark.parametrize(
+    "answer",
+    [None, {}, [], {"reward": [["x"]], "gasUsedRatio": [0.5]}, "0x", history(None, None), history(0, 0)],
+)
 def test_without_a_history_the_node_suggests(proxy: RpcProxy, connect: Connect, answer: Any) -> None:
     client = connect(proxy.url)
     proxy.fault(answered(answer), "eth_feeHistory")
