@@ -92,8 +92,9 @@ class Facts:
     def fees(self) -> Fees:
         """Return what gas will cost in the next block.
 
-        The tip is `pricing.tip_of` the latest blocks; while they were empty or took none, which says nothing of
-        what a node asks for at least, or where there is no such history, what the node suggests. A chain without base fees has one price, the node's own.
+        The tip is `pricing.tip_of` the latest blocks. Where they were empty or took none, which does not say
+        what a node asks for at least, or where there is no such history, it is what the node suggests. A
+        chain without base fees has one price, the node's own.
         """
         header = self._pool.request("eth_getBlockByNumber", ["latest", False])
         try:
