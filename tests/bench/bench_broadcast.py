@@ -138,7 +138,7 @@ class _Times:
             )
             begin_s = time.perf_counter()
             make_head()
-            heard.wait()
+            heard.wait(30.0)
             self._now["notice"] = time.perf_counter() - begin_s
             run_cycle(timed)
         if self._end_s:
