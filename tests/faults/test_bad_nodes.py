@@ -17,12 +17,10 @@ from tests.support.rpc_proxy import (
     Fault,
     Reply,
     RpcProxy,
-    answered,
     delayed,
     dropped,
     garbage,
     limited,
-    refused,
 )
 
 pytestmark = [pytest.mark.devnet, pytest.mark.faults]
@@ -53,11 +51,9 @@ FAULTS: dict[str, Callable[[RpcProxy, str], object]] = {
     "garbage": lambda p, _: p.fault(garbage()),
     "slow by 30 s": lambda p, _: p.fault(delayed(30.0)),
     "HTTP 429": lambda p, _: p.fault(limited(), skip=5),
-    "-32005": lambda p, _: p.fault(refused(-32005, "request rate limited"), skip=5),
     "lagging": lambda p, _: p.fault(lagging(LAG)),
     "frozen": lambda p, _: p.freeze_head(),
     "another chain": lambda p, other: p.stand_before(other),
-    "answers null": lambda p, _: p.fault(answered(None), skip=5),
 }
 
 

@@ -26,7 +26,7 @@ from tests.support.ws_proxy import WsProxy
 
 pytestmark = [pytest.mark.devnet, pytest.mark.faults]
 
-ROUNDS: Final = int(os.environ.get("KEEPER_SOAK_ROUNDS", "4"))
+ROUNDS: Final = int(os.environ.get("KEEPER_SOAK_ROUNDS", "3"))
 """Lives of the keeper's process; it is killed at the end of most of them."""
 
 SEED: Final = int(os.environ.get("KEEPER_SEED", "1"))
