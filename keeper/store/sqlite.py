@@ -91,17 +91,18 @@ class Sqlite(Database):
         """Turn the driver's errors into ours."""
         try:
             yield
-        except DBAPIError as error:
-            code = getattr(error.orig, "sqlite_errorcode", None)
+        except (DBAPIError, sqlite3.Error) as error:
+            told = error.orig if isinstance(error, DBAPIError) else error
+            code = getattr(told, "sqlite_errorcode", None)
             primary = None if code is None else code & 0xFF  # the rest of the code is detail
             if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise StoreLockedError(self.place, self._busy_s) from error
             if primary == sqlite3.SQLITE_FULL:
                 raise StoreFullError(self.place) from error
             if primary == sqlite3.SQLITE_IOERR:
-                raise StoreFailingError(self.place, str(error.orig)) from error
+                raise StoreFailingError(self.place, str(told)) from error
             if primary in _UNREADABLE:
-                raise StoreUnreadableError(self.place, str(error.orig)) from error
+                raise StoreUnreadableError(self.place, str(told)) from error
             raise
 
     def _require_same(self) -> None:
@@ -115,7 +116,7 @@ class Sqlite(Database):
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -134,4 +135,6 @@ def _begin(connection: Connection) -> None:
     instead of waiting for it.
     """
     if not connection.get_execution_options().get(_READS, False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        driver.execute("BEGIN IMMEDIATE")

@@ -18,6 +18,7 @@ from keeper.store.leaders import Leaders
 from keeper.store.migrate import require_current, upgrade
 from keeper.store.owner import Owner, own_name
 from keeper.store.place import Place
+from keeper.store.prepared import Prepared
 from keeper.store.pulse import Pulse
 from keeper.store.told import Halt
 
@@ -183,8 +184,8 @@ class Store:
     def halted(self) -> Halt | None:
         """Return the standing halt; None when sending is allowed."""
         with self._database.reading() as connection:
-            found = connection.execute(_STANDING_HALT).first()
-        return None if found is None else Halt(reason=found.reason, by=found.by, at_s=found.at_s)
+            found = _HALT.rows(connection, {})
+        return Halt(reason=found[0][0], by=found[0][1], at_s=found[0][2]) if found else None
 
     def found(self, venue: str) -> Found:
         """Return the accounts of a venue found so far; nothing for a venue never read."""
@@ -217,3 +218,7 @@ class Store:
 
 _LONGEST_NAME = 64
 _STANDING_HALT = select(tables.halts).where(tables.halts.c.resumed_at_s.is_(None)).order_by(tables.halts.c.id)
+_HALT = Prepared(
+    _STANDING_HALT.with_only_columns(tables.halts.c.reason, tables.halts.c.by, tables.halts.c.at_s)
+)
+"""Asked before and after every signature."""
