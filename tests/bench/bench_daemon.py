@@ -1,8 +1,8 @@
 """What the daemon costs with nothing to do, and whether it grows: real processes on two local chains.
 
 The process is `keeper run`, without a stub in it: heads, screened reads, plan, journal, store, health. Idle,
-the chains mine a block every two seconds each. For growth they mine as soon as a cycle has ended, so that each
-cycle sees new blocks; what is left after `WARM_UP` cycles is compared with what is left at the end.
+the chains mine a block every two seconds each. For growth they mine as soon as a cycle has ended, so that
+each cycle sees new blocks; what is left after `WARM_UP` cycles is compared with what is left at the end.
 
 `KEEPER_BENCH_CYCLES` sets how many cycles that are; 5,000 take about ten minutes.
 """

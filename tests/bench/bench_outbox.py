@@ -9,7 +9,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +24,15 @@ from keeper.execution.limits import Limits, Pace
 from keeper.execution.signer.keystore import KeystoreSigner, key_library
 from keeper.journal.journal import Journal
 from keeper.model.intent import TxState
+from keeper.model.plan import Plan
 from keeper.model.reads import Call, Read
 from keeper.model.units import Wei
 from keeper.store.store import Store
 from tests.bench.measure import Record
-from tests.execution.bell import Bell, bell_venue, plan_of, seen
+from tests.execution.bell import Bell, bell_venue, decision, seen
 from tests.execution.simulated_chain import Mined, SimulatedChain
 
-INTENTS = 600
+INTENTS = 400
 A_CYCLE = 10
 FINAL_AFTER = 6
 LIMIT_PER_S = 200.0
@@ -104,47 +105,58 @@ class IndexedChain(SimulatedChain):
 
 
 def records() -> Iterator[Record]:
-    """Yield the time by the clock and of CPU: the difference is waiting for the disk."""
-    with tempfile.TemporaryDirectory(prefix="outbox-") as folder:
-        wall_s, cpu_s, bytes_written = through(Path(folder), INTENTS)
+    """Yield the time by the clock and of CPU, with one lane and with two; the difference is the disk's."""
     limit_ms = 1e3 / LIMIT_PER_S
-    for name, unit, ours, peer in (
-        ("outbox.intent", "ms, planned to finalized", 1e3 * wall_s / INTENTS, limit_ms),
-        ("outbox.intent_cpu", "ms of CPU", 1e3 * cpu_s / INTENTS, limit_ms),
-        ("outbox.disk", "KB written an intent", bytes_written / 1024 / INTENTS, 100.0),
-    ):
-        yield Record(name=name, unit=unit, ours=ours, peer=peer, peer_name=f"limit: {LIMIT_PER_S:g} a second")
+    for name, chains in (("one_lane", (10,)), ("two_lanes", (10, 42161))):
+        with tempfile.TemporaryDirectory(prefix="outbox-") as folder:
+            wall_s, cpu_s, bytes_written = through(Path(folder), chains)
+        for unit, ours, peer in (
+            ("ms an intent", 1e3 * wall_s / INTENTS, limit_ms),
+            ("ms of CPU an intent", 1e3 * cpu_s / INTENTS, limit_ms),
+            ("KB written an intent", bytes_written / 1024 / INTENTS, 256.0),
+        ):
+            yield Record(name=f"outbox.{name}", unit=unit, ours=ours, peer=peer, peer_name="limit")
 
 
-def through(folder: Path, intents: int) -> tuple[float, float, int]:
-    """Bring intents to finality. Returns seconds by the clock, of CPU, and bytes written."""
-    chain = IndexedChain()
+def through(folder: Path, chain_ids: Sequence[int]) -> tuple[float, float, int]:
+    """Bring `INTENTS` to finality. Returns seconds by the clock, of CPU, and bytes written."""
+    chains = {chain_id: IndexedChain(chain_id=chain_id) for chain_id in chain_ids}
     signer = keystore_signer(folder)
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(folder / "keeper.sqlite", "live"))
         journal = stack.enter_context(Journal.open(folder / "journal.jsonl"))
         executor = Executor(
-            clients={chain.chain_id: chain},
-            venues=[(bell_venue(chain.chain_id), Bell())],
+            clients=chains,
+            venues=[(bell_venue(chain_id), Bell()) for chain_id in chains],
             store=store,
             journal=journal,
             sender=signer.address,
             signer=signer,
             limits=LIMITS,
             live=True,
-            final_after_blocks={chain.chain_id: FINAL_AFTER},
+            final_after_blocks=dict.fromkeys(chains, FINAL_AFTER),
             pace=Pace(),
         )
         executor.reconcile()
+
+        def cycle(numbers: Sequence[int]) -> None:
+            snapshot = seen([chain.pin() for chain in chains.values()])
+            plan = Plan(
+                snapshot_digest=snapshot.digest,
+                params_digest="0" * 64,
+                decisions=(),
+                actions=tuple(decision(n, chain_id) for chain_id in chains for n in numbers),
+            )
+            executor.execute(plan, f"cycle-{numbers[:1]}", snapshot)
+
         begin_s, begin_cpu_s, begin_bytes = time.perf_counter(), time.process_time(), written()
-        for first in range(1, intents + 1, A_CYCLE):
-            snapshot = seen([chain.pin()])
-            plan = plan_of(range(first, first + A_CYCLE), chain.chain_id, snapshot)
-            executor.execute(plan, f"cycle-{first}", snapshot)
-        chain.mine(FINAL_AFTER)
-        executor.execute(plan_of([], chain.chain_id, snapshot), "last", seen([chain.pin()]))
+        for first in range(1, INTENTS // len(chains) + 1, A_CYCLE):
+            cycle(range(first, first + A_CYCLE))
+        for chain in chains.values():
+            chain.mine(FINAL_AFTER)
+        cycle(())
         taken = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s, written() - begin_bytes
-        if store.intents.counts()[TxState.FINALIZED] != intents:
+        if store.intents.counts()[TxState.FINALIZED] != INTENTS:
             raise RuntimeError(f"not all are final: {store.intents.counts()}")
     return taken
 
