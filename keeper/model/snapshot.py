@@ -100,7 +100,7 @@ class VenueState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """Accounts of a venue that were not read: no event named them, and our twin found them far from their line.
+    """Accounts of a venue that were not read: no event named them, and our twin finds them far from a line.
 
     They are not in the snapshot: whatever is in it was read at its blocks.
     """
