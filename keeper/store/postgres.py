@@ -7,6 +7,7 @@ server is asked by the transaction's number, which it remembers also across a re
 Source: PostgreSQL 18 documentation, 9.28 (`pg_xact_status`, advisory locks), appendix A (error codes).
 """
 
+import threading
 import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from keeper.model.errors import KeeperError
 from keeper.store.database import Database
 from keeper.store.errors import (
     CommitUnknownError,
@@ -60,6 +62,12 @@ _GONE: Final = ("08", "57P", "25P03", "25P04", "25006", "53300")
 """Of sessions that ended, or cannot begin, or have met a server that only reads."""
 
 
+class _New(threading.local):
+    """The connection that a thread is just making: nobody else closes it when its first queries fail."""
+
+    connection: Any = None
+
+
 class Postgres(Database):
     """One database of a server."""
 
@@ -70,6 +78,7 @@ class Postgres(Database):
         self._busy_s = busy_s
         self._patience_s = patience_s
         self._url = _with_driver(url)
+        self._new = _New()
         self._engine = self._new_engine(pool_pre_ping=True)
         self._plain = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._at_once = self._engine.execution_options(isolation_level="REPEATABLE READ")
@@ -96,7 +105,8 @@ class Postgres(Database):
     def own(self, *, lease_s: float | None) -> Owner:
         """Take the session lock of owners. Raises `StoreBusyError`, and as `reading` does."""
         with self.translated():
-            return SessionOwner(self.place, self._new_engine(poolclass=NullPool), lease_s=lease_s)
+            engine = self._new_engine(poolclass=NullPool)
+            return SessionOwner(self.place, engine, self.translated, lease_s=lease_s)
 
     def require_there(self) -> None:
         """Whether the server is there shows when it is asked."""
@@ -114,6 +124,9 @@ class Postgres(Database):
         try:
             yield
         except DBAPIError as error:
+            if self._new.connection is not None:
+                self._new.connection.close()
+                self._new.connection = None
             self._refuse(error)
 
     def _refuse(self, error: DBAPIError) -> NoReturn:
@@ -138,12 +151,12 @@ class Postgres(Database):
         give_up_s = time.monotonic() + self._patience_s
         while True:
             try:
-                with self._plain.connect() as connection:
+                with self.reading() as connection:
                     status = connection.execute(_STATUS, {"number": number}).scalar()
                     if status == "in progress":
                         # Its session has not noticed yet that nobody listens: it would wait for us.
                         connection.execute(_END_SESSION, {"pid": pid})
-            except DBAPIError:
+            except KeeperError:
                 status = None
             if status == "committed":
                 return
@@ -155,31 +168,35 @@ class Postgres(Database):
 
     def _new_engine(self, **options: Any) -> Engine:
         try:
-            engine = create_engine(
-                self._url,
-                connect_args={**self._defaults(), "application_name": f"keeper {own_name()}"},
-                **options,
-            )
+            engine = create_engine(self._url, connect_args=self._arguments(), **options)
         except ModuleNotFoundError as error:
             raise DriverMissingError from error
-        event.listen(engine, "connect", self._prepare)
+        event.listen(engine, "do_connect", self._dial)
+        event.listen(engine, "connect", self._connected)
         return engine
 
-    def _defaults(self) -> dict[str, str]:
-        return {name: value for name, value in _DEFAULTS.items() if name not in self._url.query}
+    def _arguments(self) -> dict[str, str]:
+        defaults = {name: value for name, value in _DEFAULTS.items() if name not in self._url.query}
+        settings = {
+            "lock_timeout": max(1, int(self._busy_s * 1000)),
+            "idle_in_transaction_session_timeout": int(FROZEN_S * 1000),
+            # A server may be set to acknowledge before the disk has it: not to us.
+            "synchronous_commit": "on",
+        }
+        given = self._url.query.get("options", "")
+        ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        return {
+            **defaults,
+            "application_name": f"keeper {own_name()}",
+            "options": f"{given if isinstance(given, str) else ' '.join(given)} {ours}",
+        }
 
-    def _prepare(self, connection: Any, _record: Any) -> None:
-        before, connection.autocommit = connection.autocommit, True
-        milliseconds = max(1, int(self._busy_s * 1000))
-        connection.execute(f"SET lock_timeout = {milliseconds}")
-        # A writer that freezes in the middle must not keep the others out for ever.
-        connection.execute(f"SET idle_in_transaction_session_timeout = {int(FROZEN_S * 1000)}")
-        # A server may be set to acknowledge before the disk has it: not to us.
-        connection.execute(
-            "SELECT set_config('synchronous_commit', 'on', false)"
-            " WHERE current_setting('synchronous_commit') = 'off'"
-        )
-        connection.autocommit = before
+    def _dial(self, dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+        self._new.connection = dialect.connect(*arguments, **named)
+        return self._new.connection
+
+    def _connected(self, _connection: Any, _record: Any) -> None:
+        self._new.connection = None
 
 
 def _with_driver(url: str) -> URL:

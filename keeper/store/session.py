@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
 from keeper.model.errors import KeeperError
 from keeper.store.errors import StoreBusyError, StoreUnreadableError
@@ -43,23 +43,28 @@ class SessionOwner:
         self,
         place: Place,
         engine: Engine,
+        translated: Callable[[], AbstractContextManager[None]],
         *,
         lease_s: float | None,
     ) -> None:
-        """Take the lock. Raises `StoreBusyError`, and the driver's errors."""
+        """Take the lock. `translated` turns the driver's errors into ours. Raises `StoreBusyError`."""
         self._engine = engine
+        self._translated = translated
         self._ended = threading.Event()
         self._lost = threading.Event()
         self.on_lost: Callable[[], None] = lambda: None
         self.leads: Callable[[], bool] = lambda: True
-        self._connection: Connection | None = self._connect()
-        taken = self._connection.execute(_TRY, _OWNER).scalar()
-        if not taken:
-            holder = self._holder(self._connection, lease_s)
-            self._connection.close()
+        connection = self._connect()
+        try:
+            taken = connection.execute(_TRY, _OWNER).scalar()
             if taken is None:
                 raise StoreUnreadableError(place, "its schema does not exist")
-            raise StoreBusyError(place, holder)
+            if not taken:
+                raise StoreBusyError(place, self._holder(connection, lease_s))
+        except BaseException:
+            connection.close()
+            raise
+        self._connection: Connection | None = connection
         self._thread = threading.Thread(target=self._keep, args=(PING_S,), name="store-owner", daemon=True)
         self._thread.start()
 
@@ -90,15 +95,16 @@ class SessionOwner:
     def _keep(self, ping_s: float) -> None:
         while not self._ended.wait(ping_s):
             try:
-                if self._connection is None:
-                    self._retake()
-                    if not self.leads():
-                        self._lost.set()
-                        self.on_lost()
-                        return
-                else:
-                    self._connection.execute(_PING)
-            except (DBAPIError, KeeperError):
+                with self._translated():
+                    if self._connection is None:
+                        self._retake()
+                        if not self.leads():
+                            self._lost.set()
+                            self.on_lost()
+                            return
+                    else:
+                        self._connection.execute(_PING)
+            except KeeperError:
                 self._drop()
 
     def _retake(self) -> None:
@@ -107,10 +113,12 @@ class SessionOwner:
         Who has it need not have begun a term, and may never.
         """
         connection = self._connect()
-        if connection.execute(_TRY, _OWNER).scalar():
-            self._connection = connection
-        else:
-            connection.close()
+        try:
+            if connection.execute(_TRY, _OWNER).scalar():
+                self._connection = connection
+        finally:
+            if self._connection is None:
+                connection.close()
 
     def _drop(self) -> None:
         if self._connection is not None:

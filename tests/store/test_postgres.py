@@ -1,5 +1,6 @@
 """PostgreSQL at its worst: killed, cut off between a commit and its answer, full, and without its driver."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -111,6 +112,16 @@ def test_a_connection_cut_within_a_transaction_leaves_nothing(
     assert state(cut) is TxState.SIMULATED
     sign(cut)
     assert [t.after for t in cut.intents.transitions()] == ["planned", "simulated", "signed"]
+
+
+def test_a_connection_cut_while_it_is_made_is_closed(postgres: Server, proxy: TcpProxy) -> None:
+    url = postgres.through(proxy.port, postgres.new_schema())
+    for look in (Store.attach, lambda url: Store.open(url, "live")):
+        proxy.lose_answer(b"pg_catalog.version()")
+        with pytest.raises(StoreUnreachableError):
+            look(url)
+        assert proxy.fired
+        gc.collect()  # warns, which is an error, of what was left open
 
 
 @contextmanager

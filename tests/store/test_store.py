@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -217,8 +218,10 @@ def test_the_owner_writes_ahead_and_syncs_fully(path: Path) -> None:
 
 
 def test_a_server_that_acknowledges_before_it_writes_is_told_not_to(postgres: Server) -> None:
-    relaxed = f"{postgres.new_database()}&options=-csynchronous_commit%3Doff"
-    with Store.open(relaxed, "live") as store, store._database.writing() as connection:
+    url = postgres.new_database()
+    name = sql.Identifier(urlsplit(url).path[1:])
+    postgres.run(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(name))
+    with Store.open(url, "live") as store, store._database.writing() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
 
 
