@@ -33,7 +33,7 @@ URGENT: Final = (
 
 def write_key(folder: Path, key: str = KEY) -> None:
     (folder / "urgent.json").write_text(
-        json.dumps(Account.encrypt(key, "a password", kdf="pbkdf2", iterations=2))
+        json.dumps(Account.encrypt(bytes.fromhex(key[2:]), "a password", kdf="pbkdf2", iterations=2))
     )
     password = folder / "urgent.password"
     password.touch(mode=0o600)
