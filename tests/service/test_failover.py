@@ -18,7 +18,7 @@ from tests.support.postgres import Server
 
 pytestmark = [pytest.mark.devnet, pytest.mark.faults]
 
-FAILOVERS: Final = int(os.environ.get("KEEPER_FAILOVERS", "4"))
+FAILOVERS: Final = int(os.environ.get("KEEPER_FAILOVERS", "3"))
 """Leaders killed at random times, on each database."""
 
 SEED: Final = int(os.environ.get("KEEPER_SEED", "1"))
