@@ -39,14 +39,13 @@ def block(counts: Mapping[str, int], width: int = 100) -> list[str]:
     """Return the lines of the block: what was done, by kind, and what must be zero."""
     kinds = tally.faults(counts)
     lines = [_line("faults injected", sum(n for _, n in kinds))]
-    told = " · ".join(f"{kind} {n:,}" for kind, n in kinds)
-    # a kind and its number stay together
-    glued = told.replace(" · ", "\0").replace(" ", "\1").replace("\0", " · ")
+    # A kind, its number and the dot behind it stay together.
+    told = "\0· ".join(f"{kind} {n:,}".replace(" ", "\0") for kind, n in kinds)
     indent = " " * 6
     wrapped = textwrap.wrap(
-        glued, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+        told, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False
     )
-    lines += [line.replace("\1", " ") for line in wrapped]
+    lines += [line.replace("\0", " ") for line in wrapped]
     lines += [_line(name, counts.get(name, 0)) for name in tally.DONE]
     lines.append("  " + "─" * 34)
     lines += [_line(name, counts.get(name, 0)) for name in tally.NEVER]
