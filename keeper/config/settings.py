@@ -95,12 +95,14 @@ class Settings(Table):
         return None
 
     def payer(self) -> Address | None:
-        """Return whose wallet pays top-ups: the configured one, else the only address that hedges.
+        """Return whose wallet pays top-ups: the configured one, else the signer's where its address is here.
 
-        None where that is not clear: then the owner of each account.
+        Else the only address that hedges. None where that is not clear: then the owner of each account.
         """
         if self.policy.top_up.payer is not None:
             return self.policy.top_up.payer
+        if self.signer is not None and self.signer.kind != "keystore":
+            return self.signer.address
         hedgers = {hedge.owner for hedge in self.policy.hedge}
         return hedgers.pop() if len(hedgers) == 1 else None
 

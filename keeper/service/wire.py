@@ -170,7 +170,7 @@ def assemble(
         liquidating = urgent if "liquidate" in settings.limits.urgent_kinds else None
         _require_one_of((signer, liquidating), params.liquidation.taker, TakerMismatchError)
     if signer is not None:
-        _require_one_of((signer, urgent), settings.policy.top_up.payer, PayerMismatchError)
+        _require_one_of((signer, urgent), params.top_up.payer, PayerMismatchError)
     mode: Mode = "live" if live else "dry-run"
     with contextlib.ExitStack() as stack:
         connected: dict[int, ChainClient] = {}
