@@ -57,8 +57,10 @@ def local(shared: LocalChain, tmp_path: Path) -> Iterator[LocalChain]:
     yield LocalChain(
         node=shared.node, client=shared.client, folder=tmp_path, pace=replace(PACE, receipt_wait_s=30.0)
     )
-    shared.node.rpc("evm_setAutomine", True)
+    # In this order: what waits would else be mined a moment later, on the chain that was put back.
     shared.node.rpc("anvil_dropAllTransactions")
+    shared.node.rpc("evm_setAutomine", True)
+    shared.node.rpc("evm_mine")
     shared.node.revert(kept)
 
 
