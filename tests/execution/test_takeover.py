@@ -446,7 +446,10 @@ def test_killed_at_every_boundary_of_a_take_over(tmp_path: Path, races: bool) ->
     assert not taken_over(tmp_path / "calm", calm, races=races)
     needed = {f"{step}.{m}" for step in ("signed", "sent", "dropped") for m in ("before", "written", "after")}
     assert needed | {"broadcast.before", "broadcast.after"} <= set(calm.names)
-    for at in range(len(calm.names)):
+    for at, name in enumerate(calm.names):
+        # Before a step is written all is as after the step before it.
+        if name.endswith(".before") and not name.startswith(("signed", "broadcast")):
+            continue
         assert taken_over(tmp_path / str(at), Reached(at), races=races)
 
 
