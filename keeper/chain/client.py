@@ -17,7 +17,7 @@ from keeper.chain.private import Private
 from keeper.chain.quorum import Quorum
 from keeper.chain.reader import Reader, Reading
 from keeper.chain.refusals import most_telling, not_taken
-from keeper.chain.settings import ClientSettings, Finality, PinAt
+from keeper.chain.settings import ClientSettings, Finality, GasBy, PinAt
 from keeper.chain.simulation import Explain, Rehearsal, Simulator
 from keeper.chain.standstill import Standstill
 from keeper.chain.transactions import Fees, Receipt, Tx
@@ -54,6 +54,7 @@ class ChainClient:
             chain_id=chain_id,
             multicall=self.multicall,
             call_gas=settings.get("call_gas", 50_000_000),
+            gas_by=settings.get("gas_by", GasBy.ESTIMATE),
             log_blocks=settings.get("log_blocks", 10_000),
             fees=settings.get("fees", FeeRules()),
         )

@@ -10,6 +10,7 @@ from keeper.chain.logs import LogReader
 from keeper.chain.pinned import PinnedCalls
 from keeper.chain.pool import NodePool
 from keeper.chain.pricing import FeeRules
+from keeper.chain.settings import GasBy
 from keeper.chain.simulation import Simulator
 from keeper.model.reads import Address, Call, Failed, Logs, Read
 from keeper.model.snapshot import BlockRef
@@ -23,6 +24,7 @@ class Reading:
     chain_id: int
     multicall: Address
     call_gas: int
+    gas_by: GasBy
     log_blocks: int
     fees: FeeRules
 
@@ -34,7 +36,9 @@ class Reader:
         self.pool = pool
         self.pinned = PinnedCalls(pool, reading.chain_id)
         self.facts = Facts(pool, reading.chain_id, reading.fees)
-        self.simulator = Simulator(pool, multicall=reading.multicall, call_gas=reading.call_gas)
+        self.simulator = Simulator(
+            pool, multicall=reading.multicall, call_gas=reading.call_gas, gas_by=reading.gas_by
+        )
         self._calls = CallReader(
             pool,
             self.pinned,

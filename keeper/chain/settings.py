@@ -29,6 +29,16 @@ class PinAt(StrEnum):
     FINALIZED = "finalized"
 
 
+class GasBy(StrEnum):
+    """By what the gas of a transaction is settled."""
+
+    ESTIMATE = "estimate"
+    """`eth_estimateGas`: runs it a dozen times, and knows what the chain charges beside execution."""
+
+    SIMULATION = "simulation"
+    """What it used in `eth_simulateV1` and a quarter, tried once. Where that cannot be, the estimate."""
+
+
 class ClientSettings(TypedDict):
     """What a client is made of; see the example configuration for units."""
 
@@ -51,6 +61,9 @@ class ClientSettings(TypedDict):
 
     call_gas: NotRequired[int]
     """Gas of one multicall. Default 50,000,000."""
+
+    gas_by: NotRequired[GasBy]
+    """Default: estimate."""
 
     log_blocks: NotRequired[int]
     """Widest range of one `eth_getLogs`. Default 10,000."""

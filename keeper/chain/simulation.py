@@ -9,6 +9,7 @@ from keeper.chain.errors import AbiMismatch, NodeRefused
 from keeper.chain.multicall import Entry, Result, frame, unframe
 from keeper.chain.pool import NodePool
 from keeper.chain.refusals import out_of_gas, reverted
+from keeper.chain.settings import GasBy
 from keeper.chain.transactions import Tx, transfers_of
 from keeper.model.intent import Simulation
 from keeper.model.promise import Transfer
@@ -47,18 +48,21 @@ class Rehearsal:
 class Simulator:
     """Simulates transactions of one chain at its latest block."""
 
-    def __init__(self, pool: NodePool, *, multicall: Address, call_gas: int) -> None:
+    def __init__(self, pool: NodePool, *, multicall: Address, call_gas: int, gas_by: GasBy) -> None:
         self._pool = pool
         self._multicall = multicall
         self._call_gas = call_gas
+        self._gas_by = gas_by
 
-    def attempt(self, sender: Address, tx: Tx, block: str = "latest") -> Revert | None:
-        """Run a transaction as a call; return its revert, or None when it succeeds.
+    def attempt(
+        self, sender: Address, tx: Tx, block: str = "latest", *, gas: int | None = None
+    ) -> Revert | None:
+        """Run a transaction as a call, with plenty of gas unless told; return its revert, None without one.
 
         Raises `NodeUnreachable`, and `NodeRefused` when the node would not run it.
         """
         try:
-            self._pool.request("eth_call", [self._asked(sender, tx, gas=True), block])
+            self._pool.request("eth_call", [self._asked(sender, tx, gas=gas or self._call_gas), block])
         except NodeRefused as refusal:
             return _revert(refusal, tx)
         return None
@@ -70,7 +74,7 @@ class Simulator:
             revert = self.attempt(sender, tx)
             if revert is not None:
                 return _failed(revert, explain, number)
-            gas = self._pool.number("eth_estimateGas", [self._asked(sender, tx, gas=False)])
+            gas = self._pool.number("eth_estimateGas", [self._asked(sender, tx)])
             return Simulation(ok=True, gas=gas, error=None, block_number=number)
         except NodeRefused as refusal:
             if reverted(refusal):
@@ -89,7 +93,7 @@ class Simulator:
         if len(txs) <= 1:
             return tuple(self.simulate(sender, tx, explain) for tx in txs)
         number = self._pool.number("eth_blockNumber", [])
-        calls = [self._asked(sender, tx, gas=False) for tx in txs]
+        calls = [self._asked(sender, tx) for tx in txs]
         question = {"blockStateCalls": [{"calls": calls}], "validation": False, "traceTransfers": False}
         try:
             blocks = self._pool.request("eth_simulateV1", [question, "latest"])
@@ -108,18 +112,18 @@ class Simulator:
 
         By `eth_simulateV1`, all in one simulated block. On a node that refuses it, in whatever words, by a
         multicall that stands at the sender's address: then tokens that move are not shown. On a node with
-        neither the reads stay unanswered. Gas of the first transaction is estimated at the head. Raises
+        neither the reads stay unanswered. The gas of the first transaction is settled as `GasBy` says. Raises
         `NodeUnreachable`.
         """
         number = self._pool.number("eth_blockNumber", [])
         look = {"to": self._multicall, "data": frame([_entry(read) for read in reads])}
-        calls = [look, *(self._asked(sender, tx, gas=False) for tx in txs), look]
+        calls = [look, *(self._asked(sender, tx) for tx in txs), look]
         question = {"blockStateCalls": [{"calls": calls}], "validation": False, "traceTransfers": False}
         try:
             (block,) = self._pool.request("eth_simulateV1", [question, "latest"])
             first, *ran, last = block["calls"]
             found = tuple(_simulated(raw, tx, explain, number) for raw, tx in zip(ran, txs, strict=True))
-            found = self._estimated(sender, txs, found, explain)
+            found = self._first_settled(sender, txs, found, explain)
             if not all(simulation.ok for simulation in found):
                 return Rehearsal(simulations=found)
             return Rehearsal(
@@ -133,14 +137,19 @@ class Simulator:
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
             raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
 
-    def _estimated(
+    def _first_settled(
         self, sender: Address, txs: Sequence[Tx], found: tuple[Simulation, ...], explain: Explain | None
     ) -> tuple[Simulation, ...]:
-        """Estimate the gas of the first transaction, which nothing goes before."""
+        """Settle the gas of the first transaction, which nothing goes before: measured or estimated.
+
+        What was measured is tried with so much and no more; where that fails, the node estimates.
+        """
         if not found or not found[0].ok:
             return found
+        if self._gas_by is GasBy.SIMULATION and self._suffices(sender, txs[0], found[0].gas or 0):
+            return found
         try:
-            gas = self._pool.number("eth_estimateGas", [self._asked(sender, txs[0], gas=False)])
+            gas = self._pool.number("eth_estimateGas", [self._asked(sender, txs[0])])
             return (replace(found[0], gas=gas), *found[1:])
         except NodeRefused as refusal:
             number = found[0].block_number or 0
@@ -148,6 +157,12 @@ class Simulator:
                 return (_failed(_revert(refusal, txs[0]), explain, number), *found[1:])
             failed = Simulation(ok=False, gas=None, error=refusal.text, block_number=number)
             return (failed, *found[1:])
+
+    def _suffices(self, sender: Address, tx: Tx, gas: int) -> bool:
+        try:
+            return self.attempt(sender, tx, gas=gas) is None
+        except NodeRefused:
+            return False
 
     def _rehearse_in_place(
         self, sender: Address, txs: Sequence[Tx], reads: Sequence[Call], explain: Explain | None
@@ -208,12 +223,12 @@ class Simulator:
             found += [_not_simulated(number)] * (len(txs) - len(found))
         return tuple(found)
 
-    def _asked(self, sender: Address, tx: Tx, *, gas: bool) -> dict[str, str]:
+    def _asked(self, sender: Address, tx: Tx, *, gas: int | None = None) -> dict[str, str]:
         asked = {"from": sender, "to": tx.to, "data": tx.data}
         if tx.value != NO_WEI:
             asked["value"] = hex(tx.value)
-        if gas:
-            asked["gas"] = hex(self._call_gas)
+        if gas is not None:
+            asked["gas"] = hex(gas)
         return asked
 
 

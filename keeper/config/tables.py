@@ -196,6 +196,7 @@ class ChainTable(Table):
     finality_fallback: bool = False
     final_after_blocks: Count = 12
     call_gas: Annotated[int, Field(ge=1_000_000)] = 50_000_000
+    gas_by: Literal["auto", "estimate", "simulation"] = "auto"
     log_blocks: Annotated[int, Field(ge=1)] = 10_000
     timeout_s: Positive = 20.0
     max_head_age_s: Annotated[int, Field(ge=1)] = 120

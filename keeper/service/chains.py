@@ -11,7 +11,7 @@ from keeper.chain.client import ChainClient
 from keeper.chain.errors import NodeUnreachable
 from keeper.chain.heads import HeadWatch, watching
 from keeper.chain.pricing import BaseFees, FeeRules
-from keeper.chain.settings import ClientSettings, Finality, PinAt
+from keeper.chain.settings import ClientSettings, Finality, GasBy, PinAt
 from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable
 from keeper.model.errors import DataError, TransientError
@@ -82,6 +82,13 @@ def finality_of(table: ChainTable) -> Finality:
     return Finality.CONFIRMATIONS if table.l1_fee == "none" else Finality.FINALIZED
 
 
+def gas_by_of(table: ChainTable) -> GasBy:
+    """Return how gas is settled: Arbitrum charges layer 1 as gas, which only its estimate knows."""
+    if table.gas_by != "auto":
+        return GasBy(table.gas_by)
+    return GasBy.ESTIMATE if table.l1_fee == "arbitrum" else GasBy.SIMULATION
+
+
 def fee_rules_of(table: ChainTable) -> FeeRules:
     """Return how the fees of a chain are estimated."""
     return FeeRules(
@@ -103,6 +110,7 @@ def _client_fields(name: str, table: ChainTable) -> ClientSettings:
         "finality": finality_of(table),
         "finality_fallback": table.finality_fallback,
         "call_gas": table.call_gas,
+        "gas_by": gas_by_of(table),
         "log_blocks": table.log_blocks,
         "timeout_s": table.timeout_s,
         "multicall": table.multicall,

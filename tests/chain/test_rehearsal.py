@@ -9,6 +9,7 @@ from eth_utils.crypto import keccak
 from keeper.chain.abi import encode
 from keeper.chain.client import ChainClient
 from keeper.chain.errors import AbiMismatch, NodeUnreachable
+from keeper.chain.settings import GasBy
 from keeper.chain.transactions import Tx, receipt_of, transfers_of
 from keeper.devnet.node import Node
 from keeper.model.promise import Transfer
@@ -43,6 +44,27 @@ def rehearsing(request: pytest.FixtureRequest, client: ChainClient, proxy: RpcPr
     if request.param == "overrides only":
         proxy.fault(NO_METHOD, "eth_simulateV1")
     return client
+
+
+def test_gas_is_what_it_used_and_a_quarter_without_an_estimate(proxy: RpcProxy, connect: Connect) -> None:
+    client = connect(proxy.url, gas_by=GasBy.SIMULATION)
+    (estimated,) = connect(proxy.url).rehearse(ALICE, [RAISE], [COUNTED]).simulations
+    asked = proxy.count("eth_estimateGas")
+    found = client.rehearse(ALICE, [RAISE, RAISE], [COUNTED])
+    assert all(s.ok for s in found.simulations)
+    assert proxy.count("eth_estimateGas") == asked
+    assert estimated.gas is not None
+    assert found.simulations[0].gas is not None
+    assert estimated.gas <= found.simulations[0].gas <= 1.3 * estimated.gas
+
+
+def test_gas_that_does_not_suffice_is_estimated(proxy: RpcProxy, connect: Connect) -> None:
+    client = connect(proxy.url, gas_by=GasBy.SIMULATION)
+    for refusal in (refused(-32003, "out of gas"), refused(-32000, "the method is busy")):
+        proxy.fault(refusal, "eth_call", times=1)
+        proxy.fault(answered(hex(77_777)), "eth_estimateGas", times=1)
+        (found,) = client.rehearse(ALICE, [RAISE], [COUNTED]).simulations
+        assert (found.ok, found.gas) == (True, 77_777)
 
 
 def test_only_the_transactions_lie_between_the_reads(rehearsing: ChainClient, node: Node) -> None:
