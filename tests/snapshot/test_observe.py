@@ -93,12 +93,6 @@ def test_every_read_of_a_chain_is_made_at_its_one_pinned_block(watch: Watch) -> 
         assert [int(params[1], 16) for params in histories] == [at.number]
 
 
-def remembered(watch: Watch) -> None:
-    """Give both chains a new head: a node that many tests have used may have forgotten older states."""
-    for chain in ("optimism", "arbitrum"):
-        watch.chains.node(chain).rpc("evm_mine")
-
-
 def differences(one: Snapshot, other: Snapshot) -> list[tuple[str, object, object]]:
     """Name what differs, so that a failure says more than two digests."""
     fields = [(f.name, getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(Snapshot)]
@@ -110,7 +104,6 @@ def differences(one: Snapshot, other: Snapshot) -> list[tuple[str, object, objec
 def test_blocks_mined_meanwhile_change_nothing(watch: Watch) -> None:
     """A node that mines between any two requests: all is still read at the first block."""
     node = watch.chains.node("arbitrum")
-    remembered(watch)
     observer = watch.observer()
     quiet = observer.observe()
 
@@ -392,7 +385,6 @@ def test_a_reorg_in_the_middle_begins_again_on_a_new_block(watch: Watch) -> None
 
 
 def test_a_past_block_is_seen_as_it_was(watch: Watch) -> None:
-    remembered(watch)
     observer = watch.observer()
     then = observer.observe()
     kept = dict(watch.found)

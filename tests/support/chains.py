@@ -76,6 +76,8 @@ def chains(deployed_chains: Chains) -> Iterator[Chains]:
     """Both chains in their first state, whatever the tests before did to them."""
     nodes = deployed_chains.world.nodes.values()
     kept = [(node, node.snapshot()) for node in nodes]
+    for node, _ in kept:
+        node.rpc("evm_mine")  # after many tests a node has lost the state of the block it went back to
     yield deployed_chains
     for node, _ in kept:
         node.rpc("anvil_dropAllTransactions")  # else what waits is mined in the next test
