@@ -165,6 +165,8 @@ def test_a_signer_that_is_nearly_empty(chains: Chains, tmp_path: Path) -> None:
     empty = line(checked(keeper_config(chains, tmp_path)), "signer", "signer on arbitrum")
     assert empty.verdict is Verdict.FAIL
     assert empty.remedy == f"send ETH to {desk}"
+    node.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    node.rpc("evm_mine")
     price = int(node.rpc("eth_gasPrice"), 16)
     node.rpc("anvil_setBalance", desk, hex(5 * 10**16 + 3 * 1_000_000 * price))
     low = line(checked(keeper_config(chains, tmp_path)), "signer", "signer on arbitrum")
