@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
@@ -79,14 +78,3 @@ class Database(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close all connections."""
-
-
-def database_at(place: Place, *, busy_s: float = BUSY_S) -> Database:
-    """Return the database of a place. Raises `DriverMissingError`."""
-    if isinstance(place, Path):
-        from keeper.store.sqlite import Sqlite
-
-        return Sqlite(place, busy_s=busy_s)
-    from keeper.store.postgres import Postgres
-
-    return Postgres(place, busy_s=busy_s)

@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, update
 from keeper.model.errors import KeeperError, TransientError
 from keeper.protocols.adapter import Found
 from keeper.store import tables
-from keeper.store.database import BUSY_S, Database, database_at
+from keeper.store.database import BUSY_S, Database
+from keeper.store.databases import database_at
 from keeper.store.errors import LeadershipLostError, StoreBusyError, StoreModeError
 from keeper.store.intents import Intents
 from keeper.store.leaders import Leaders

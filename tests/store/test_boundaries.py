@@ -9,7 +9,7 @@ import pytest
 
 from keeper.model.errors import TransientError
 from keeper.model.intent import TxState
-from keeper.store.database import database_at
+from keeper.store.databases import database_at
 from keeper.store.place import Place
 from tests.execution.bell import BELL
 from tests.execution.rig import FINAL_AFTER, Rig

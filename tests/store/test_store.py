@@ -20,7 +20,7 @@ import keeper.store
 from keeper.model.errors import ConfigError, KeeperError, TransientError
 from keeper.protocols.adapter import Found
 from keeper.store import tables
-from keeper.store.database import database_at
+from keeper.store.databases import database_at
 from keeper.store.errors import (
     StoreBusyError,
     StoreFullError,

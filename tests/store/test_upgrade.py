@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, insert
 import keeper.store
 from keeper.model.intent import TxState
 from keeper.model.units import Wei
-from keeper.store.database import database_at
+from keeper.store.databases import database_at
 from keeper.store.errors import IllegalMoveError, StoreOlderError
 from keeper.store.place import Place
 from keeper.store.store import Store
