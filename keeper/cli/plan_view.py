@@ -149,6 +149,8 @@ def _proof(outcomes: Sequence[Outcome]) -> Proof | None:
 
 def _promised(line: Line) -> str:
     least, most = (None if raw is None else _amount(raw, line) for raw in (line.least, line.most))
+    if least is not None and most is None and line.tolerance:
+        return f"{least}, up to {_amount(line.tolerance, line).removeprefix('+')} less"
     if least is None or most is None:
         return f"at least {least}" if most is None else f"at most {most}"
     return least if least == most else f"{least} to {most}"

@@ -120,6 +120,9 @@ def test_a_plan_shows_what_was_promised_beside_what_was_found() -> None:
     assert "deposit +5.5 USDC +5.5 USDC" in shown(line)
     open_ended = dataclasses.replace(line, most=None, found=1, kept=False)
     assert "deposit at least +5.5 USDC +0.000001 USDC" in shown(open_ended)
+    assert "deposit +5.5 USDC, up to 0.25 USDC less +5.3 USDC" in shown(
+        dataclasses.replace(line, most=None, found=5_300_000, tolerance=250_000)
+    )
     assert "deposit at most +5.5 USDC -1 USDC" in shown(
         dataclasses.replace(line, least=None, found=-1_000_000)
     )
