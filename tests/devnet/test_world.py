@@ -25,6 +25,8 @@ def test_two_builds_are_one(chains: Chains, tmp_path: Path) -> None:
         assert fingerprint(world) == fingerprint(chains.world)
         assert [c.contracts for c in deployment.chains] == [c.contracts for c in chains.deployment.chains]
         assert deployment.actors == chains.deployment.actors
+        for ours, theirs in zip(world.nodes.values(), chains.world.nodes.values(), strict=True):
+            ours.rpc("anvil_setCoinbase", theirs.rpc("eth_coinbase"))
         world.move_market(scenario.DROP)
         chains.move()
         assert fingerprint(world) == fingerprint(chains.world)

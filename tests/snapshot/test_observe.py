@@ -104,6 +104,7 @@ def differences(one: Snapshot, other: Snapshot) -> list[tuple[str, object, objec
 def test_blocks_mined_meanwhile_change_nothing(watch: Watch) -> None:
     """A node that mines between any two requests: all is still read at the first block."""
     node = watch.chains.node("arbitrum")
+    watch.chains.fresh_blocks()
     observer = watch.observer()
     quiet = observer.observe()
 
@@ -306,6 +307,7 @@ def test_a_node_that_becomes_another_chain_is_a_gap(watch: Watch) -> None:
 
 @pytest.mark.faults
 def test_a_frozen_chain_is_a_gap_once_the_other_has_moved_on(watch: Watch) -> None:
+    watch.chains.fresh_blocks()
     observer = watch.observer()
     watch.proxies[LYRA].freeze_head()
     limit = watch.settings.params().staleness.max_skew_s
@@ -385,6 +387,7 @@ def test_a_reorg_in_the_middle_begins_again_on_a_new_block(watch: Watch) -> None
 
 
 def test_a_past_block_is_seen_as_it_was(watch: Watch) -> None:
+    watch.chains.fresh_blocks()
     observer = watch.observer()
     then = observer.observe()
     kept = dict(watch.found)

@@ -1,5 +1,6 @@
 """Both local chains for tests marked `devnet`: deployed once per worker, put back after every test."""
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from keeper.devnet.scenario import DROP
 from keeper.devnet.world import World
 from keeper.model.reads import Address
 from keeper.model.units import Wad
+
+_MINERS = itertools.count(2**159)
+"""One for each test, so that no two mine the same block: its state would be forgotten with the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,14 @@ class Chains:
         """Bring `ETH` and `BTC` to `prices` on both chains; the default is the story's drop."""
         return self.world.move_market(prices)
 
+    def fresh_blocks(self, count: int = 1) -> None:
+        """Mine on both chains, for a test that looks back to its first block.
+
+        After some hundred blocks of other tests a node has lost the state of the block that it went back to.
+        """
+        for node in self.world.nodes.values():
+            node.rpc("anvil_mine", hex(count))
+
     def mine_every(self, seconds: int) -> None:
         """Mine on a wall-clock timer for the rest of the test; 0 goes back to a block per transaction."""
         mine_every(self.world, seconds)
@@ -76,11 +88,13 @@ def chains(deployed_chains: Chains) -> Iterator[Chains]:
     """Both chains in their first state, whatever the tests before did to them."""
     nodes = deployed_chains.world.nodes.values()
     kept = [(node, node.snapshot()) for node in nodes]
-    for node, _ in kept:
-        node.rpc("evm_mine")  # after many tests a node has lost the state of the block it went back to
+    usual = [node.rpc("eth_coinbase") for node in nodes]
+    for node in nodes:
+        node.rpc("anvil_setCoinbase", f"0x{next(_MINERS):040x}")
     yield deployed_chains
-    for node, _ in kept:
+    for node, miner in zip(nodes, usual, strict=True):
         node.rpc("anvil_dropAllTransactions")  # else what waits is mined in the next test
+        node.rpc("anvil_setCoinbase", miner)
     deployed_chains.mine_every(0)
     for node, name in kept:
         node.revert(name)

@@ -38,8 +38,7 @@ def endpoints(chains: Chains, folder: Path, *urls: str, more: str = "", name: st
 @pytest.fixture
 def chains(chains: Chains) -> Chains:
     """Both chains, with the state of as many blocks as a keeper looks back."""
-    for name in ("optimism", "arbitrum"):
-        chains.node(name).rpc("anvil_mine", hex(20))
+    chains.fresh_blocks(20)
     return chains
 
 
