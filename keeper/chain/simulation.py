@@ -10,7 +10,7 @@ from keeper.chain.multicall import Entry, Result, frame, unframe
 from keeper.chain.pool import NodePool
 from keeper.chain.refusals import out_of_gas, reverted
 from keeper.chain.settings import GasBy
-from keeper.chain.transactions import Tx, transfers_of
+from keeper.chain.transactions import TRANSACTION_GAS, Tx, transfers_of
 from keeper.model.intent import Simulation
 from keeper.model.promise import Transfer
 from keeper.model.reads import Address, Call, Failed
@@ -142,7 +142,8 @@ class Simulator:
     ) -> tuple[Simulation, ...]:
         """Settle the gas of the first transaction, which nothing goes before: measured or estimated.
 
-        What was measured is tried with so much and no more; where that fails, the node estimates.
+        What was measured is tried with so much and no more. Where that fails, or would be more than a
+        transaction may have, the node estimates.
         """
         if not found or not found[0].ok:
             return found
@@ -159,6 +160,8 @@ class Simulator:
             return (failed, *found[1:])
 
     def _suffices(self, sender: Address, tx: Tx, gas: int) -> bool:
+        if gas >= TRANSACTION_GAS:
+            return False
         try:
             return self.attempt(sender, tx, gas=gas) is None
         except NodeRefused:

@@ -11,6 +11,9 @@ from keeper.model.promise import Transfer
 from keeper.model.reads import Address
 from keeper.model.units import NO_WEI, Wei
 
+TRANSACTION_GAS: Final = 16_777_216
+"""Gas limit of one transaction. Source: EIP-7825, 2**24."""
+
 _TRANSFER: Final = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
 _OF_ERC20, _OF_ERC721 = 3, 4
 """Topics of the one event: an ERC-721 indexes the id as well."""

@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keeper.chain.transactions import Fees
+from keeper.chain.transactions import TRANSACTION_GAS, Fees
 from keeper.model.units import Wei
 
 REPLACEMENT: Final = (9, 8)
 """Nodes take a replacement that raises both fee cap and tip by at least 12.5 % (the strictest do not take
 less). Source: go-ethereum `txpool.pricebump` 10 %, Parity and Nethermind 12.5 %."""
-
-TRANSACTION_GAS: Final = 16_777_216
-"""Gas limit of one transaction. Source: EIP-7825, 2**24."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,20 @@ def test_gas_that_does_not_suffice_is_estimated(proxy: RpcProxy, connect: Connec
         assert (found.ok, found.gas) == (True, 77_777)
 
 
+def test_gas_above_what_a_transaction_may_have_is_estimated(proxy: RpcProxy, connect: Connect) -> None:
+    """14,000,000 and a quarter are more than 2**24, which 14,000,000 are not."""
+
+    def dear(answer: Any) -> Any:
+        answer[0]["calls"][1]["gasUsed"] = hex(14_000_000)
+        return answer
+
+    proxy.fault(changed(dear), "eth_simulateV1")
+    proxy.fault(answered(hex(14_000_000)), "eth_estimateGas")
+    client = connect(proxy.url, gas_by=GasBy.SIMULATION)
+    (found,) = client.rehearse(ALICE, [RAISE], [COUNTED]).simulations
+    assert (found.ok, found.gas) == (True, 14_000_000)
+
+
 def test_only_the_transactions_lie_between_the_reads(rehearsing: ChainClient, node: Node) -> None:
     for count in (1, 3):
         found = rehearsing.rehearse(ALICE, [RAISE] * count, [COUNTED, OPEN])

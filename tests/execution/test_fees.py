@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.chain.transactions import Fees
+from keeper.chain.transactions import TRANSACTION_GAS, Fees
 from keeper.execution.errors import LimitError
-from keeper.execution.fees import TRANSACTION_GAS, Bid, first_bid, gas_limit, price_now, replacement_bid
+from keeper.execution.fees import Bid, first_bid, gas_limit, price_now, replacement_bid
 from keeper.execution.limits import Limits, check_limits
 from keeper.model.units import Wei
 from tests.execution.rig import LIMITS
