@@ -137,7 +137,7 @@ class Executor:
             ),
             lanes=self._lanes,
             allowed=allowed,
-            promises=Promises(limits, pace),
+            promises=Promises(limits, pace, store.intents),
             reservations=Reservations(store.intents, limits, clock),
             limits=limits,
             pace=pace,

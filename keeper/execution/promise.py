@@ -5,11 +5,12 @@ the tolerance, because the head is newer than the block the plan rests on; it ne
 no token may leave a wallet of ours that the action did not name, whatever the tolerance.
 
 A subject whose promise was broken is left alone for a while, from the second time in a row on where only a
-price had moved: the next plan rests on the newer price.
+price had moved: the next plan rests on the newer price. How long stands with the proof in the outbox, so that
+the next start goes on with it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from keeper.chain.simulation import Rehearsal
@@ -24,6 +25,7 @@ from keeper.model.promise import (
     Line,
     Promise,
     Proof,
+    Rest,
     Term,
     bounds,
     in_units,
@@ -31,6 +33,7 @@ from keeper.model.promise import (
     unpromised,
 )
 from keeper.model.reads import Failed
+from keeper.store.intents import Intents
 from keeper.store.rows import StoredIntent
 
 _BPS: Final = 10_000
@@ -39,20 +42,18 @@ _PRICE_REST: Final = 8
 """A moved price rests this many times shorter than what should not have been possible."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    times: int
-    until_s: int
-    why: str
-
-
 class Promises:
-    """Simulates actions and holds them to their promises. Remembers whose were broken, until it ends."""
+    """Simulates actions and holds them to their promises. Leaves those alone whose were broken.
 
-    def __init__(self, limits: Limits, pace: Pace) -> None:
+    A breach that a crash keeps out of the outbox did not happen: nothing was sent, and it is found again.
+    """
+
+    def __init__(self, limits: Limits, pace: Pace, intents: Intents) -> None:
+        """`intents` is where the caller keeps what is simulated, and where an earlier run did."""
         self._limits = limits
         self._pace = pace
-        self._rests: dict[tuple[str, str], _Rest] = {}
+        self._intents = intents
+        self._last: dict[tuple[str, str], Proof | None] = {}
 
     def simulate(self, task: Task, txs: Sequence[Tx]) -> tuple[Simulation, ...]:
         """Run an action's transactions at the head. The last one fails where the promise is broken.
@@ -62,9 +63,9 @@ class Promises:
         """
         if not txs:
             return ()
-        rest = self._rests.get(task.topic)
-        if rest is not None and task.pinned.timestamp_s < rest.until_s:
-            raise PromiseRestError(until_s=rest.until_s, times=rest.times, why=rest.why)
+        last = self._last_of(task.topic)
+        if last is not None and last.rest is not None and task.pinned.timestamp_s < last.rest.until_s:
+            raise PromiseRestError(until_s=last.rest.until_s, times=last.rest.times, why=last.broken)
         head = task.node.head()
         promise = task.node.run(task.adapter.promise(task.venue, task.action, task.sender), head)
         rehearsal = task.node.rehearse(task.sender, txs, promise.reads, task.adapter.meaning)
@@ -73,10 +74,9 @@ class Promises:
         proof = _agreed(promise, rehearsal, self._limits.promise_tolerance_bps)
         if proof.checked is Checked.NOT and self._limits.require_promise:
             proof = replace(proof, broken=_UNCHECKED)
-        elif proof.broken:
-            self._leave_alone(task.topic, proof, head.timestamp_s)
         else:
-            self._rests.pop(task.topic, None)
+            proof = replace(proof, rest=self._rest(last, proof, head.timestamp_s))
+            self._last[task.topic] = proof
         return _with(rehearsal.simulations, proof)
 
     def next_step(self, task: Task, txs: Sequence[Tx]) -> Simulation:
@@ -87,14 +87,21 @@ class Promises:
             return first
         return replace(first, ok=False, gas=None, error=doomed.error, benign=doomed.benign)
 
-    def _leave_alone(self, topic: tuple[str, str], proof: Proof, now_s: int) -> None:
-        before = self._rests.get(topic)
-        times = 1 if before is None else before.times + 1
+    def _last_of(self, topic: tuple[str, str]) -> Proof | None:
+        if topic not in self._last:
+            self._last[topic] = self._intents.last_proof(topic)
+        return self._last[topic]
+
+    def _rest(self, last: Proof | None, proof: Proof, now_s: int) -> Rest | None:
+        """Return what follows from a proof, given the one before it on the same subject."""
+        if not proof.broken:
+            return None
+        times = 1 if last is None or last.rest is None else last.rest.times + 1
         doublings, base_s = times - 1, self._pace.cool_down_s
         if _only_fell_short(proof):
             doublings, base_s = times - 2, max(1, base_s // _PRICE_REST)
         rest_s = base_s * 2 ** min(doublings, _MOST_DOUBLINGS) if doublings >= 0 else 0
-        self._rests[topic] = _Rest(times, now_s + rest_s, proof.broken)
+        return Rest(times=times, until_s=now_s + rest_s)
 
 
 def prove(promise: Promise, rehearsal: Rehearsal, tolerance_bps: int) -> Proof:

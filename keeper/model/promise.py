@@ -129,6 +129,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """How long the subject of a broken promise is left alone."""
+
+    times: int
+    """Broken promises in a row, this one included. >= 1."""
+
+    until_s: int
+    """Chain time from which on it is tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """A promise held against a simulation."""
 
@@ -143,6 +154,9 @@ class Proof:
 
     steps: int = 1
     """Transactions that the lines are about, the one with this proof being the first of them."""
+
+    rest: Rest | None = None
+    """What follows for the subject; None while the promise holds, or could not be checked."""
 
 
 def decimal(raw: int, decimals: int) -> str:

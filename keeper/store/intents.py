@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from keeper.model.intent import MOVES, Simulation, TxState
+from keeper.model.promise import Proof
 from keeper.model.reads import Address
 from keeper.model.units import Wad, Wei
 from keeper.store import statements
@@ -252,6 +253,14 @@ class Intents:
         """Return the last signed intents of (kind, subject) that have ended, highest block first."""
         named = {"kind": topic[0], "subject": topic[1], "limit": limit}
         return self._intents(statements.SETTLED_OF_TOPIC, named)
+
+    def last_proof(self, topic: tuple[str, str]) -> Proof | None:
+        """Return the newest promise of (kind, subject) that was kept, or whose breach the subject rests from.
+
+        None where there is none. One that could not be checked, while that is required, says neither.
+        """
+        found = self._intents(statements.PROVED_OF_TOPIC, {"kind": topic[0], "subject": topic[1]})
+        return found[0].simulation.promise if found and found[0].simulation is not None else None
 
     def dropped_since(self, lane: tuple[int, Address], block_number: int) -> tuple[StoredIntent, ...]:
         """Return signed intents of a lane that were given up at or after a block."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, func, insert, or_, select, update
 
 from keeper.model.intent import OPEN, TxState
 from keeper.store import tables
@@ -66,6 +66,18 @@ SETTLED_OF_TOPIC: Final = Prepared(
     .order_by(_intent.block_number.desc().nulls_last(), _intent.nonce.desc())
     .limit(bindparam("limit"))
 )
+_seen = cast(_intent.simulation, Text)
+PROVED_OF_TOPIC: Final = Prepared(
+    select(tables.intents)
+    .join(tables.transitions, _transition.intent_id == _intent.id)
+    .where(and_(_of_topic, _transition.before.is_(None)))
+    .where(or_(_seen.contains('"broken": ""'), _seen.contains('"rest": {')))
+    .order_by(_transition.id.desc())
+    .limit(1)
+)
+"""By the text, in which a quotation mark of others is escaped: PostgreSQL's own look into a document fails
+where a reason in it holds the character NUL."""
+
 DROPPED_SINCE: Final = Prepared(
     select(tables.intents)
     .where(

@@ -1,6 +1,8 @@
 """A broken promise is never sent, whatever it is broken by; a kept one is not held up."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,10 +24,12 @@ from keeper.model.plan import TxAction
 from keeper.model.promise import Checked, Figure, Outflow, Promise, Term, Transfer, unpromised
 from keeper.model.reads import Address, Call, Failed, Reads
 from keeper.model.venue import Venue
+from keeper.store.store import Mode
 from tests.execution.bell import BELL, TWO_STEPS, Bell, call_of, decision
 from tests.execution.local_chain import CHAIN_ID, LocalChain, local_chain
 from tests.execution.rig import LIMITS, PACE, Killed, Rig, killed_at, never
-from tests.execution.simulated_chain import SIGNER, SimulatedChain
+from tests.execution.simulated_chain import GENESIS_S, SIGNER, SimulatedChain
+from tests.execution.test_kill import ended, fork
 
 READ: Final = Call("erc20/ERC20", BELL, "balanceOf", ("0x" + "0" * 40,))
 FINE: Final = (Simulation(ok=True, gas=1, error=None),)
@@ -261,6 +265,127 @@ def test_a_price_that_moved_is_tried_again_at_once_then_rests(
     assert "not as promised" in rig.cycle([1])[0].reason
     assert rest_s(rig) == 0, "a promise that was kept forgives those before"
     rig.audit()
+
+
+def rests(rig: Rig) -> tuple[int, int]:
+    """The subject rests: return how often in a row its promise was broken, and until when."""
+    (outcome,) = rig.cycle([1])
+    found = re.match(r"cooling down until (\d+) after (a|\d+) broken promises?", outcome.reason)
+    assert found is not None, outcome.reason
+    return 1 if found[2] == "a" else int(found[2]), int(found[1])
+
+
+@pytest.mark.parametrize("mode", ["live", "dry-run"])
+def test_a_rest_goes_on_after_a_restart(
+    tmp_path: Path, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    monkeypatch.setattr("tests.execution.rig.Bell", Boasting)
+    monkeypatch.setattr(Boasting, "counts", 100)
+    rig = Rig(tmp_path, chain, mode=mode, pace=replace(PACE, cool_down_s=120))
+    for times, doubled in enumerate((120, 240, 480, 960, 1920, 3840, 3840), start=1):
+        now_s = chain.pin().timestamp_s
+        assert "not as promised" in rig.cycle([1])[0].reason
+        rig.restart()
+        assert rests(rig) == (times, now_s + doubled)
+        rig.restart()
+        chain.mine(doubled // BLOCK_S - 1)
+        assert rests(rig) == (times, now_s + doubled), "nor does the last second before its end"
+        chain.mine()
+    assert chain.broadcasts == []
+    rig.stop()
+
+
+def test_a_promise_that_was_kept_is_not_forgotten_either(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what could not be checked nor what reverts in its simulation changes anything about a rest."""
+    monkeypatch.setattr(Boasting, "counts", 100)
+    rig.cycle([1])
+    chain.mine(60)
+    rig.cycle([1])
+    chain.mine(120)
+    chain.refusing = True
+    for _ in range(3):
+        assert rig.cycle([1])[0].reason == "closed"
+    chain.refusing = False
+    rig.restart()
+    now_s = chain.pin().timestamp_s
+    rig.cycle([1])
+    assert rests(rig) == (3, now_s + 480)
+    chain.mine(240)
+    monkeypatch.setattr(Boasting, "counts", 1)
+    assert rig.cycle([1])[0].success is True
+    rig.restart()
+    monkeypatch.setattr(Boasting, "counts", 100)
+    now_s = chain.pin().timestamp_s
+    rig.cycle([1])
+    rig.restart()
+    assert rests(rig) == (1, now_s + 120)
+    assert "not as promised" in rig.cycle([2])[0].reason, "others are not left alone"
+    rig.audit()
+
+
+def test_what_could_not_be_checked_does_not_forgive(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Boasting, "counts", 100)
+    now_s = chain.pin().timestamp_s
+    rig.cycle([1])
+    chain.mine(60)
+    plain = SimulatedChain.rehearse
+    rig.limits = replace(LIMITS, require_promise=True)
+    rig.restart()
+    monkeypatch.setattr(
+        SimulatedChain,
+        "rehearse",
+        lambda self, sender, txs, *_: Rehearsal(simulations=self.simulate_bundle(sender, txs)),
+    )
+    assert "cannot be checked" in rig.cycle([1])[0].reason
+    monkeypatch.setattr(SimulatedChain, "rehearse", plain)
+    rig.restart()
+    rig.cycle([1])
+    assert rests(rig) == (2, now_s + 120 + 240)
+
+
+@pytest.mark.parametrize("boundary", ["planned.before", "planned.after", "dropped.written", "dropped.after"])
+def test_a_rest_is_written_down_with_what_it_follows_from(
+    rig: Rig, chain: SimulatedChain, monkeypatch: pytest.MonkeyPatch, boundary: str
+) -> None:
+    """Killed before that, the next start finds the breach again; the rests before it still count."""
+    monkeypatch.setattr(Boasting, "counts", 100)
+    rig.cycle([1])
+    chain.mine(60)
+    rig.crash_at = killed_at(boundary)
+    with pytest.raises(Killed):
+        rig.cycle([1])
+    rig.crash_at = never
+    rig.restart()
+    if boundary != "dropped.after":
+        assert "not as promised" in rig.cycle([1])[0].reason
+    assert rests(rig) == (2, chain.pin().timestamp_s + 240)
+    assert chain.broadcasts == []
+
+
+def test_a_rest_outlives_kill_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.execution.rig.Bell", Boasting)
+    monkeypatch.setattr(Boasting, "counts", 100)
+    pace = replace(PACE, cool_down_s=120)
+
+    def keeper() -> None:
+        rig = Rig(tmp_path, SimulatedChain(), pace=pace)
+        for _ in range(3):
+            assert "not as promised" in rig.cycle([1])[0].reason
+            rig.chain.mine(120)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert ended(fork(keeper)) == -signal.SIGKILL
+    rig = Rig(tmp_path, SimulatedChain(), pace=pace)
+    try:
+        rig.chain.mine(360)
+        assert rests(rig) == (3, GENESIS_S + 2 * 240 + 480)
+        assert rig.chain.broadcasts == []
+    finally:
+        rig.stop()
 
 
 def test_what_the_node_cannot_check_is_sent_only_where_that_is_allowed(

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from keeper.model.intent import MOVES, Simulation, TxIntent, TxState
+from keeper.model.promise import Checked, Proof, Rest
 from keeper.model.reads import Address
 from keeper.model.units import Wad, Wei
 from keeper.store.errors import IllegalMoveError
@@ -310,3 +311,22 @@ def test_the_history_is_numbered_without_holes(store: Store) -> None:
     ]
     assert store.intents.transitions(after=4) == history[4:]
     assert store.intents.transitions(intent_id="other") == ()
+
+
+def test_the_newest_proof_of_a_subject_is_kept_or_rests(store: Store) -> None:
+    """Whatever strangers wrote into a reason, beside other subjects and what says nothing about it."""
+    kept = Proof(checked=Checked.FIGURES, lines=())
+    broken = replace(kept, broken='"broken": "" \\" \0', rest=Rest(times=3, until_s=99))
+    unsaid = replace(kept, checked=Checked.NOT, broken='said "broken": "" and "rest": {"times": 7}')
+    told: list[Proof | None] = [kept, broken, unsaid, None, kept, unsaid, None, broken, broken, unsaid]
+    topic = ("hedge", "s1")
+    expected: Proof | None = None
+    for i, proof in enumerate(told):
+        assert store.intents.last_proof(topic) == expected
+        store.intents.plan([planned(f"i{i}"), planned(f"o{i}", subject="s2")])
+        seen = asdict(replace(SIMULATION, error='"rest": {', promise=proof))
+        store.intents.move(f"i{i}", TxState.DROPPED, reason="why", simulation=seen)
+        expected = proof if proof in (kept, broken) else expected
+    assert store.intents.last_proof(topic) == expected == broken
+    assert store.intents.last_proof(("hedge", "s2")) is None
+    assert store.intents.last_proof(("settle", "s1")) is None
