@@ -14,6 +14,7 @@ from keeper.model.reads import Address
 from tests.support.rpc_proxy import RpcProxy
 
 CHAIN_ID = 10
+HEIGHT = 100
 
 WHO = Address("0x00000000000000000000000000000000000A0001")
 """Any function: answers `msg.sender` as a number."""
@@ -78,6 +79,21 @@ def node(bare_anvil: Anvil) -> Iterator[Node]:
     name = bare_anvil.node.snapshot()
     yield bare_anvil.node
     bare_anvil.node.revert(name)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """At least a hundred blocks on a node of its own: one that was put back forgets older states."""
+    with running(CHAIN_ID, log=tmp_path_factory.mktemp("probed") / "anvil.log") as anvil:
+        install_multicall3(anvil.node)
+        anvil.node.rpc("anvil_mine", hex(HEIGHT))
+        yield anvil.node
+
+
+@pytest.fixture
+def site(chain: Node) -> Iterator[RpcProxy]:
+    with RpcProxy(chain.url) as proxy:
+        yield proxy
 
 
 @pytest.fixture

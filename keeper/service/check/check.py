@@ -9,7 +9,8 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeVar
 
 from keeper.chain.client import ChainClient
-from keeper.chain.probes import Need, Probed, probe, tells_chain_id
+from keeper.chain.limits import Need
+from keeper.chain.probes import Probed, probe, tells_chain_id
 from keeper.chain.ws_probe import Listened, listen
 from keeper.config.settings import Settings
 from keeper.config.tables import ChainTable

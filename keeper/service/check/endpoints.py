@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from keeper.chain.probes import Need, Probed, Seen
+from keeper.chain.limits import Need
+from keeper.chain.probes import Probed, Seen
 from keeper.chain.ws_probe import Listened
 from keeper.config.tables import ChainTable
 from keeper.service.check.verdicts import Checked, Section

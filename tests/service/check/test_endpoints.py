@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from keeper.chain.limits import Need, Reach
 from keeper.chain.multicall import MULTICALL3
-from keeper.chain.probes import FEATURES, Need, Probed, Reach, Seen
+from keeper.chain.probes import FEATURES, Probed, Seen
 from keeper.chain.ws_probe import Listened
 from keeper.config.tables import ChainTable
 from keeper.service.check.endpoints import Chain, depth_needed, heard, judged, private
