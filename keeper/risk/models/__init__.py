@@ -14,7 +14,8 @@ parameters, its case and its result, two readers from JSON, one pure function, a
 Parameters are always input: a model's file holds a venue's rules, never its numbers. Shared are only
 the concepts that two models really have in common: Derive's option prices (`derive_black76`),
 parameters (`derive_params`) and portfolio (`derive_portfolio`). A model that serves others too keeps its
-formulas apart from its JSON form: `house` from `house_book`, `risk.saccr` from `saccr`.
+formulas apart from its JSON form: `house` from `house_book`, `risk.saccr` from `saccr`. What a
+long model reads has files of its own: `deribit_pme` has `deribit_params` and `deribit_portfolio`.
 
 Decided: parse by hand into frozen values instead of pydantic models, since most numbers are integers
 with 18 decimals in strings, which must not pass through floats, and an error has to name the case as

@@ -18,126 +18,24 @@ Source: docs.deribit.com `private/pme/simulate`, `public/pme/get_params`; suppor
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from keeper.model.errors import DataError, UnfitValueError
+from keeper.model.errors import DataError
 from keeper.risk.black76 import greeks, price
 from keeper.risk.inputs import Floats
-from keeper.risk.models.deribit_instrument import EXPECTED, parsed
-from keeper.risk.models.fields import FieldError, Record
+from keeper.risk.models.deribit_params import VOLS, PairParams, Params, params
+from keeper.risk.models.deribit_portfolio import Leg, Portfolio, portfolio
 from keeper.risk.models.model import Model, finite_result
 
-EXTENDED_MOVES: Final[tuple[float, ...]] = (-0.66, -0.33, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
-"""Published with the model, not part of its parameters; `extended_moves` in the parameters replaces them."""
-
-_VOLS: Final = 3
 _PLACES: Final = 9
 """Both recordings round the worst case, as it enters the risk matrix, and the initial margin."""
 
 _YEAR_DAYS: Final = 365.0
-_SECONDS_PER_DAY: Final = 86_400
 _MONTH_DAYS: Final = 30.0
-_OWN_PARTS: Final = ("spot_margin", "mmp_margin", "open_orders_margin", "correlation_contingency")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairParams:
-    """Parameters of one currency pair, as `get_params` reports them. Fractions, money in USD."""
-
-    price_range: float
-    buckets: int
-    """Moves on each side."""
-
-    vol_up: float
-    vol_down: float
-    power_short: float
-    """Below 30 days."""
-
-    power_long: float
-    min_vol_up: float
-    extended_factor: float
-    extended_dampener_usd: float
-    extended_moves: tuple[float, ...]
-    min_annualised_move: float
-    annualised_move_risk: float
-    max_delta_shock: float
-    delta_threshold_usd: float
-    delta_increment: float
-    """Growth of the delta shock per USD beyond the threshold."""
-
-    mm_factor: float
-    pnl_offset: float
-    """Share of a pair's gains that may offset another pair's losses."""
-
-    max_offset: float
-    """Greatest offset in settlement currency; infinite where there is none."""
-
-    max_offset_usd: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Params:
-    """One set of parameters, or one per pair."""
-
-    by_pair: Mapping[str, PairParams]
-    """The key `*` stands for every pair that is not named."""
-
-    def pair(self, name: str) -> PairParams:
-        """Return the parameters of a pair. Raises `UnfitValueError` where there are none."""
-        found = self.by_pair.get(name, self.by_pair.get("*"))
-        if found is None:
-            raise UnfitValueError("model_params", f"has no pair {name!r}, only {', '.join(self.by_pair)}")
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
-    """One position."""
-
-    instrument: str
-    pair: str
-    size: float
-    """Signed, in units of the underlying."""
-
-    forward: float
-    """Mark of a perp or future, forward of an option's expiry, USD."""
-
-    days: float | None
-    """To expiry, at least 0; None for a perp."""
-
-    strike: float = 0.0
-    right: str = ""
-    """`C`, `P`, or empty."""
-
-    vol: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A portfolio in one settlement currency."""
-
-    id: str
-    inverse: bool
-    index: Mapping[str, float]
-    """Index price by pair, USD. The key `*` stands for every pair that is not named."""
-
-    legs: tuple[Leg, ...]
-    spot_margin: float
-    mmp_margin: float
-    open_orders_margin: float
-    correlation_contingency: float
-
-    def index_of(self, pair: str) -> float:
-        """Return the index price of a pair."""
-        found = self.index.get(pair, self.index.get("*"))
-        if found is None:
-            problem = f"has no pair {pair!r}, only {', '.join(self.index)}"
-            raise UnfitValueError("index_price", problem)
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,46 +77,8 @@ class PairShapeError(DataError):
         self.case = case
 
 
-def params(document: Record) -> Params:
-    """Read `model_params` (or `params`): one set, or one per pair by name."""
-    record = document.record("model_params" if "model_params" in document else "params")
-    if "price_range" in record:
-        return Params(by_pair={"*": _pair_params(record)})
-    return Params(by_pair={pair: _pair_params(record.record(pair)) for pair in record.names()})
-
-
-def case(id_: str, record: Record) -> Case:
-    """Read one portfolio.
-
-    Fields: `contract` (`inverse` or `linear`), `index_price` (a number, or one per pair), `position`
-    (size by instrument), `mark` (USD by instrument), `timestamp_ms`; for options also `iv` (vol as a
-    fraction, by instrument) and, where no future of the expiry is marked, `forward` (USD by
-    instrument). The margins that are not computed here default to 0.
-
-    Raises
-    ------
-    FieldError
-        A field is unfit, an instrument's name is none of Deribit's, it has no mark, vol or forward, it
-        has expired, or there is no position.
-    """
-    position = record.record("position")
-    if not position.values:
-        raise record.unfit("position", "at least one position")
-    at_ms = record.whole("timestamp_ms", low=0)
-    legs = tuple(_leg(name, position.real(name), record, at_ms) for name in position.names())
-    index = record.values.get("index_price")
-    if isinstance(index, Mapping):
-        prices = record.record("index_price")
-        by_pair = {pair: _price(prices, pair) for pair in prices.names()}
-    else:
-        by_pair = {"*": _price(record, "index_price")}
-    own = {name: record.real(name, low=0.0, default=0.0) for name in _OWN_PARTS}
-    contract = record.text("contract", one_of=("inverse", "linear"))
-    return Case(id=id_, inverse=contract == "inverse", index=by_pair, legs=legs, **own)
-
-
 @finite_result
-def margin(p: Params, held: Case) -> PmeResult:
+def margin(p: Params, held: Portfolio) -> PmeResult:
     """Return initial and maintenance requirement of one portfolio, with every part.
 
     Raises
@@ -267,7 +127,7 @@ def standard_cells(p: PairParams, leg: Leg, *, inverse: bool) -> Floats:
     n = p.buckets
     moves = p.price_range * np.arange(-n, n + 1) / n
     vols = np.array([*_shocked_vols(p, leg)])
-    return _profit(leg, np.repeat(moves, _VOLS), np.tile(vols, len(moves)), inverse=inverse)
+    return _profit(leg, np.repeat(moves, VOLS), np.tile(vols, len(moves)), inverse=inverse)
 
 
 def extended_cells(p: PairParams, leg: Leg, *, inverse: bool) -> Floats:
@@ -284,7 +144,7 @@ def extended_cells(p: PairParams, leg: Leg, *, inverse: bool) -> Floats:
     return value * (1.0 + moves) / (1.0 + np.sign(moves) * p.price_range) if inverse else value
 
 
-def pair_cells(p: PairParams, held: Case, legs: Sequence[Leg]) -> Floats:
+def pair_cells(p: PairParams, held: Portfolio, legs: Sequence[Leg]) -> Floats:
     """Return one pair's aggregated cells, standard then extended.
 
     Standard gains count by `pnl_offset`, at most the cap. Extended losses shrink by the dampener
@@ -302,7 +162,7 @@ def pair_cells(p: PairParams, held: Case, legs: Sequence[Leg]) -> Floats:
     return np.concatenate([standard, np.minimum(0.0, extended + np.maximum(0.0, dampener))])
 
 
-def roll_shock(p: PairParams, held: Case, legs: Sequence[Leg]) -> float:
+def roll_shock(p: PairParams, held: Portfolio, legs: Sequence[Leg]) -> float:
     """Return the charge for forwards moving apart, in settlement currency.
 
     Sum over expiries of max(min move, exp(move risk years) - 1) |delta|; a perp counts the min move.
@@ -313,7 +173,7 @@ def roll_shock(p: PairParams, held: Case, legs: Sequence[Leg]) -> float:
     return sum(abs(delta) * _annual_move(p, days) for days, delta in net.items())
 
 
-def delta_shock(p: PairParams, held: Case, legs: Sequence[Leg]) -> float:
+def delta_shock(p: PairParams, held: Portfolio, legs: Sequence[Leg]) -> float:
     """Return the charge for a delta that is large against the market, in settlement currency.
 
     min(max shock, increment max(0, |delta| in USD - threshold)) |delta|.
@@ -331,7 +191,7 @@ def _annual_move(p: PairParams, days: float | None) -> float:
     return max(p.min_annualised_move, math.expm1(p.annualised_move_risk * days / _YEAR_DAYS))
 
 
-def _unit(leg: Leg, held: Case) -> float:
+def _unit(leg: Leg, held: Portfolio) -> float:
     """Return settlement currency per unit of delta and relative move."""
     return 1.0 if held.inverse else leg.forward
 
@@ -364,86 +224,6 @@ def _delta(leg: Leg) -> float:
     return leg.size * float(greeks(leg.forward, leg.strike, years, leg.vol, call=leg.right == "C").delta)
 
 
-def _leg(name: str, size: float, record: Record, at_ms: int) -> Leg:
-    try:
-        contract = parsed(name)
-    except UnfitValueError as error:
-        raise FieldError(record.at("position"), found=f"{name!r}", expected=EXPECTED) from error
-    days = None if contract.expiry_s is None else (contract.expiry_s - at_ms / 1000.0) / _SECONDS_PER_DAY
-    if days is not None and days < 0.0:
-        expected = "a time before every expiry"
-        raise FieldError(record.at("timestamp_ms"), found=f"after the expiry of {name}", expected=expected)
-    if not contract.right:
-        return Leg(instrument=name, pair=contract.pair, size=size, forward=_mark(record, name), days=days)
-    forwards = record.record("forward" if "forward" in record else "mark")
-    forward = _price(forwards, name) if name in forwards else _mark(record, contract.future)
-    return Leg(
-        instrument=name,
-        pair=contract.pair,
-        size=size,
-        forward=forward,
-        days=days,
-        strike=contract.strike,
-        right=contract.right,
-        vol=record.record("iv").real(name, low=0.0),
-    )
-
-
-def _mark(record: Record, instrument: str) -> float:
-    return _price(record.record("mark"), instrument)
-
-
-def _price(record: Record, name: str) -> float:
-    price = record.real(name)
-    if price <= 0.0:
-        raise record.unfit(name, "a price above 0")
-    return price
-
-
-def _pair_params(record: Record) -> PairParams:
-    if "vol_scenarios_count" in record and record.whole("vol_scenarios_count", low=0) != _VOLS:
-        raise record.unfit("vol_scenarios_count", f"{_VOLS}")
-    if record.real("haircut", default=0.0):
-        raise record.unfit("haircut", "0: what it applies to is not published")
-    read = _reader(record)
-    moves = EXTENDED_MOVES
-    if "extended_moves" in record:
-        moves = record.reals("extended_moves", low=-0.99)
-        if not moves or 0.0 in moves:
-            raise record.unfit("extended_moves", "at least one move, none of them 0")
-    price_range = record.real("price_range", low=0.0, high=0.99)
-    if price_range == 0.0:
-        raise record.unfit("price_range", "above 0")
-    return PairParams(
-        price_range=price_range,
-        buckets=record.whole("buckets_count", low=1, high=1000),
-        vol_up=read("volatility_range_up"),
-        vol_down=read("volatility_range_down"),
-        power_short=read("short_term_vega_power"),
-        power_long=read("long_term_vega_power"),
-        min_vol_up=read("min_volatility_for_shock_up"),
-        extended_factor=read("extended_table_factor"),
-        extended_dampener_usd=read("extended_dampener_usd"),
-        extended_moves=moves,
-        min_annualised_move=read("min_annualised_move"),
-        annualised_move_risk=read("annualised_move_risk"),
-        max_delta_shock=read("max_delta_shock"),
-        delta_threshold_usd=read("delta_total_liq_shock_threshold_usd"),
-        delta_increment=read("m_inc"),
-        mm_factor=read("mm_factor"),
-        pnl_offset=read("pnl_offset"),
-        max_offset=record.real("max_offsetable_pnl", low=0.0, default=math.inf),
-        max_offset_usd=record.real("max_offsetable_pnl_usd", low=0.0, default=math.inf),
-    )
-
-
-def _reader(record: Record) -> Callable[[str], float]:
-    def read(name: str) -> float:
-        return record.real(name, low=0.0)
-
-    return read
-
-
 MODEL: Final = Model(
     name="deribit-pme",
     summary="Deribit portfolio margin: requirements with every part, in the currency of the case",
@@ -458,6 +238,6 @@ MODEL: Final = Model(
     },
     reading="im and mm are requirements in the settlement currency, rounded to 9 decimals as the venue does",
     params=params,
-    case=case,
+    case=portfolio,
     requirement=margin,
 )

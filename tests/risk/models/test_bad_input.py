@@ -15,8 +15,8 @@ import pytest
 from keeper.model.errors import DataError
 from keeper.risk.models import NAMES, UnknownModelError, model
 from keeper.risk.models.documents import document, evaluate
+from tests.risk.models import deribit_cases as deribit
 from tests.risk.models import derive_cases as derive
-from tests.risk.models import test_deribit_pme as pme
 from tests.risk.models import test_house as house
 from tests.risk.models import test_saccr as saccr
 
@@ -37,7 +37,7 @@ DOCUMENTS: Final[dict[str, Any]] = {
         "columns": ["timeToExpirySec", "discount", "volatility", "forward", "strike"],
         "rows": [[86_400, derive.wad(0.99), derive.wad(0.6), derive.wad(2000.0), derive.wad(2100.0)]],
     },
-    "deribit-pme": [pme.case({"BTC-PERPETUAL": 1.0, pme.CALL: -2.0})],
+    "deribit-pme": [deribit.case({"BTC-PERPETUAL": 1.0, deribit.CALL: -2.0})],
     "derive-pmrm-1": _derive(derive.V1, derive.portfolio(options=_LEGS, perpPos=1.0, base=1.0, spotConf=0.5)),
     "derive-pmrm-2": _derive(
         derive.V2, derive.portfolio(options=_LEGS, perpPos=1.0, collaterals=_COLLATERAL, spotConf=0.5)

@@ -1,64 +1,21 @@
 """Deribit's portfolio margin: two recorded answers, one worked option, and what must hold otherwise."""
 
-from typing import Any, Final
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.model.errors import DataError
-from keeper.risk.models import deribit_pme
-from keeper.risk.models.deribit_pme import PmeResult
+from keeper.risk.models.deribit_params import EXTENDED_MOVES, params
+from keeper.risk.models.deribit_pme import MODEL, extended_cells, standard_cells
+from keeper.risk.models.deribit_portfolio import portfolio
 from keeper.risk.models.documents import document, evaluate
+from tests.risk.models.deribit_cases import CALL, PARAMS, case, result
 from tests.risk.models.twin import loaded, record
-
-# Parameters of BTC in June 2024, from the response example of docs.deribit.com private/pme/simulate.
-PARAMS: Final[dict[str, Any]] = {
-    "price_range": 0.16,
-    "buckets_count": 4,
-    "vol_scenarios_count": 3,
-    "mm_factor": 0.8,
-    "volatility_range_up": 0.5,
-    "volatility_range_down": 0.25,
-    "short_term_vega_power": 0.3,
-    "long_term_vega_power": 0.13,
-    "min_volatility_for_shock_up": 0.5,
-    "extended_table_factor": 1,
-    "extended_dampener_usd": 100_000,
-    "min_annualised_move": 0.01,
-    "annualised_move_risk": 0.075,
-    "max_delta_shock": 0.1,
-    "delta_total_liq_shock_threshold_usd": 20_000_000,
-    "m_inc": 5e-5,
-    "pnl_offset": 0,
-    "haircut": 0,
-    "max_offsetable_pnl": 0,
-}
-EXPIRY_MS: Final = 1_719_561_600_000  # 2024-06-28 08:00 UTC
-CALL: Final = "BTC-28JUN24-70000-C"
-
-
-def case(position: dict[str, float], days: float = 10.0, **over: Any) -> dict[str, Any]:
-    market = {
-        "contract": "inverse",
-        "index_price": 65_000.0,
-        "mark": {"BTC-PERPETUAL": 65_000.0, "BTC-28JUN24": 65_000.0},
-        "iv": {CALL: 0.6},
-        "timestamp_ms": EXPIRY_MS - round(days * 86_400_000),
-        "model_params": PARAMS,
-    }
-    return {**market, "position": position, **over}
-
-
-def result(position: dict[str, float], **over: Any) -> PmeResult:
-    (found,) = evaluate(deribit_pme.MODEL, document([case(position, **over)]))
-    assert isinstance(found, PmeResult)
-    return found
 
 
 def test_recorded_answers_to_the_last_digit() -> None:
     recorded = loaded("deribit_pme/pme_simulate_cases.json")
-    for answer, ours in zip(recorded, evaluate(deribit_pme.MODEL, document(recorded)), strict=True):
+    for answer, ours in zip(recorded, evaluate(MODEL, document(recorded)), strict=True):
         assert ours.im == answer["initial_margin"]
         assert ours.mm == pytest.approx(answer["maintenance_margin"], abs=1e-15)
         assert ours.risk_matrix == pytest.approx(answer["risk_matrix_margin"], abs=1e-15)
@@ -72,11 +29,11 @@ def test_recorded_answers_to_the_last_digit() -> None:
 
 def test_recorded_risk_vectors_of_single_instruments() -> None:
     for answer in loaded("deribit_pme/pme_simulate_cases.json"):
-        p = deribit_pme.params(record(answer)).pair("any")
-        for leg in deribit_pme.case("x", record(answer)).legs:
+        p = params(record(answer)).pair("any")
+        for leg in portfolio("x", record(answer)).legs:
             vectors = answer["initial_risk_vectors"][leg.instrument]
-            standard = deribit_pme.standard_cells(p, leg, inverse=True)
-            extended = deribit_pme.extended_cells(p, leg, inverse=True)
+            standard = standard_cells(p, leg, inverse=True)
+            extended = extended_cells(p, leg, inverse=True)
             assert standard == pytest.approx(vectors["standard"], abs=1e-15)
             assert extended == pytest.approx(vectors["extended"], abs=1e-15)
 
@@ -105,20 +62,20 @@ def test_a_short_call() -> None:
     assert ours.scenario_pnl[27 + 3] == 0.0  # +100 %: the dampener takes it all
     hundred = result({CALL: -100.0})
     assert hundred.scenario_pnl[27 + 3] == pytest.approx(-5.394227191357075, rel=1e-12)
-    p = deribit_pme.params(record(case({}))).pair("BTC")
-    (leg,) = deribit_pme.case("x", record(case({CALL: -1.0}))).legs
-    raw = deribit_pme.extended_cells(p, leg, inverse=True)
+    p = params(record(case({}))).pair("BTC")
+    (leg,) = portfolio("x", record(case({CALL: -1.0}))).legs
+    raw = extended_cells(p, leg, inverse=True)
     assert raw[3] == pytest.approx(-0.12357091912842487, rel=1e-12)
 
 
 @pytest.mark.parametrize("move", range(8))
 def test_extended_moves_charge_a_future_as_the_edge_of_the_range(move: int) -> None:
-    p = deribit_pme.params(record(case({}))).pair("BTC")
+    p = params(record(case({}))).pair("BTC")
     for inverse in (True, False):
-        (leg,) = deribit_pme.case("x", record(case({"BTC-PERPETUAL": 2.0}))).legs
-        standard = deribit_pme.standard_cells(p, leg, inverse=inverse)
-        extended = deribit_pme.extended_cells(p, leg, inverse=inverse)
-        edge = standard[0] if deribit_pme.EXTENDED_MOVES[move] < 0.0 else standard[-1]
+        (leg,) = portfolio("x", record(case({"BTC-PERPETUAL": 2.0}))).legs
+        standard = standard_cells(p, leg, inverse=inverse)
+        extended = extended_cells(p, leg, inverse=inverse)
+        edge = standard[0] if EXTENDED_MOVES[move] < 0.0 else standard[-1]
         assert extended[move] == pytest.approx(edge, rel=1e-12)
 
 
@@ -154,10 +111,10 @@ def test_gains_of_one_pair_offset_another_in_part() -> None:
         index_price={"BTC_USDC": 65_000.0, "ETH_USDC": 3_000.0},
         model_params=pairs,
     )
-    (ours,) = evaluate(deribit_pme.MODEL, document([both]))
+    (ours,) = evaluate(MODEL, document([both]))
     assert ours.worst_case == pytest.approx(0.16 * (65_000.0 - 0.5 * 30_000.0))
     capped = {**both, "model_params": {**pairs, "ETH_USDC": {**half, "max_offsetable_pnl_usd": 100.0}}}
-    (ours,) = evaluate(deribit_pme.MODEL, document([capped]))
+    (ours,) = evaluate(MODEL, document([capped]))
     assert ours.worst_case == pytest.approx(0.16 * 65_000.0 - 100.0)
 
 
@@ -173,34 +130,6 @@ def test_an_option_at_its_expiry_is_worth_its_intrinsic_value() -> None:
     down = 65_000.0 * 0.84
     expected = max(0.0, down - 60_000.0) / down - 5_000.0 / 65_000.0
     assert ours.scenario_pnl[:3] == pytest.approx([expected] * 3)
-
-
-@pytest.mark.parametrize(
-    ("over", "words"),
-    [
-        ({"position": {}}, "position"),
-        ({"position": {"BTC-PERPETUAL": float("nan")}}, "position.BTC-PERPETUAL"),
-        ({"position": {"BTC-29FEB23": 1.0}}, "BTC-29FEB23"),
-        ({"position": {"BTC-SPOT": 1.0}}, "BTC-SPOT"),
-        ({"position": {"ETH-PERPETUAL": 1.0}}, "mark.ETH-PERPETUAL"),
-        ({"position": {CALL: 1.0}, "iv": {}}, f"iv.{CALL}"),
-        ({"position": {CALL: 1.0}, "mark": {}}, "mark.BTC-28JUN24"),
-        ({"timestamp_ms": EXPIRY_MS + 1, "position": {CALL: 1.0}}, "after the expiry"),
-        ({"index_price": 0}, "index_price"),
-        ({"index_price": {"ETH": 3_000.0}}, "index_price"),
-        ({"contract": "quanto"}, "contract"),
-        ({"model_params": {**PARAMS, "price_range": 0}}, "price_range"),
-        ({"model_params": {**PARAMS, "haircut": 0.1}}, "haircut"),
-        ({"model_params": {**PARAMS, "vol_scenarios_count": 5}}, "vol_scenarios_count"),
-        ({"model_params": {**PARAMS, "extended_moves": []}}, "extended_moves"),
-        ({"model_params": {"ETH": PARAMS}}, "BTC"),
-        ({"mmp_margin": -1}, "mmp_margin"),
-    ],
-)
-def test_bad_input_is_named(over: dict[str, Any], words: str) -> None:
-    with pytest.raises(DataError) as caught:
-        result(**{"position": {"BTC-PERPETUAL": 1.0}, **over})
-    assert words in str(caught.value)
 
 
 def test_pairs_with_different_tables_cannot_be_added() -> None:
