@@ -34,12 +34,19 @@ _AT_ONCE: Final = 3
 _FETCHING: Final = ".fetch-"
 _STAMP: Final = ".verified"
 
+_SAFE: Final = tuple(
+    f"build/artifacts/contracts/{folder}" for folder in
+    ("GnosisSafe.sol/", "GnosisSafeL2.sol/", "Safe.sol/", "SafeL2.sol/", "libraries/", "proxies/")
+)  # fmt: skip
 _KEEP: Final[dict[str, tuple[str, ...]]] = {
     "@chainlink/contracts": ("abi/v0.7/MockV3Aggregator.json",),
+    "@gnosis.pm/safe-contracts": _SAFE,
     "@lyrafinance/protocol": ("dist/artifacts/contracts/",),
     "@openzeppelin/contracts": ("build/contracts/ERC20PresetMinterPauser.json",),
     "@perp/curie-contract": ("artifacts/contracts/",),
     "@perp/perp-oracle-contract": ("artifacts/contracts/",),
+    "@safe-global/safe-contracts": _SAFE,
+    "@safe-global/safe-smart-account": _SAFE,
     "@uniswap/v3-core": ("artifacts/contracts/",),
     "viem": ("constants/contracts.ts",),
 }
