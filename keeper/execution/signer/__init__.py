@@ -12,10 +12,12 @@ Decisions:
   sender recovered, before it is stored. One that signs something else halts the keeper.
 * A signer that does not answer is like a node that does not: the intent is dropped before it has a nonce, or
   its next version waits for the next cycle.
+* A Safe's owners sign a hash, not a transaction. A key that is here, or in KMS, signs that too; a signer in
+  another process is not asked: what such programs take for typed data, and how they hash it, differs.
 * Nothing that opens a key is in a message, a record or an argument; signers are neither copied nor pickled.
 """
 
-from keeper.execution.signer.interface import Signed, Signer
+from keeper.execution.signer.interface import HashSigner, Signed, Signer
 from keeper.execution.signer.keystore import KeystoreSigner, key_library
 
-__all__ = ["KeystoreSigner", "Signed", "Signer", "key_library"]
+__all__ = ["HashSigner", "KeystoreSigner", "Signed", "Signer", "key_library"]

@@ -1,8 +1,8 @@
-"""What a lane needs of a signer, whatever holds the key."""
+"""What a lane needs of a signer, and what a Safe's proposal needs, whatever holds the key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from keeper.model.reads import Address
 
@@ -27,6 +27,24 @@ class Signer(Protocol):
     def sign(self, tx: Mapping[str, Any]) -> Signed:
         """Sign a complete transaction: chain id, nonce, gas and fees included.
 
+        Raises `SignerUnreachable` and `SignerRefused` when nothing was signed, and `SignedOtherwise`.
+        """
+        ...
+
+
+@runtime_checkable
+class HashSigner(Protocol):
+    """Signs 32 bytes that are a hash. A signer that hashes by itself is none."""
+
+    @property
+    def address(self) -> Address:
+        """Whose signatures these are."""
+        ...
+
+    def sign_hash(self, digest: bytes) -> bytes:
+        """Return the signature of an EIP-712 hash: r, s and v (27 or 28), 65 bytes, s in the lower half.
+
+        Only for what was hashed here and begins with 0x19: the hash of a transaction would be signed as well.
         Raises `SignerUnreachable` and `SignerRefused` when nothing was signed, and `SignedOtherwise`.
         """
         ...

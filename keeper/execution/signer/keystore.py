@@ -70,10 +70,17 @@ class KeystoreSigner:
 
     def sign(self, tx: Mapping[str, Any]) -> Signed:
         """Sign a complete transaction."""
-        signed = self._key.sign_recoverable(signing_hash(tx), hasher=None)
-        r, s = (int.from_bytes(half, "big") for half in (signed[:32], signed[32:64]))
-        raw = assembled(tx, Signature(parity=signed[64], r=r, s=s))
+        raw = assembled(tx, self._signature(signing_hash(tx)))
         return Signed(raw=raw, tx_hash="0x" + keccak(raw).hex())
+
+    def sign_hash(self, digest: bytes) -> bytes:
+        """Return the signature of an EIP-712 hash, 65 bytes; see `HashSigner`."""
+        return self._signature(digest).packed()
+
+    def _signature(self, digest: bytes) -> Signature:
+        signed = self._key.sign_recoverable(digest, hasher=None)
+        r, s = (int.from_bytes(half, "big") for half in (signed[:32], signed[32:64]))
+        return Signature(parity=signed[64], r=r, s=s)
 
     def __repr__(self) -> str:
         return f"KeystoreSigner({self.address})"

@@ -15,8 +15,8 @@ from keeper.execution.signer.transaction import (
     Signature,
     address_of,
     assembled,
+    hash_signed_by,
     require_asked,
-    signed_by,
     signing_hash,
 )
 from keeper.model.reads import Address
@@ -75,11 +75,20 @@ class KmsSigner:
 
         Raises `SignerUnreachable`, `SignerRefused`; `SignedOtherwise` when it is not this key's signature.
         """
+        return require_asked(
+            NAME, tx, assembled(tx, self._signature(signing_hash(tx), "transaction")), self._address
+        )
+
+    def sign_hash(self, digest: bytes) -> bytes:
+        """Return the signature of an EIP-712 hash, 65 bytes; see `HashSigner`. Raises as `sign` does."""
+        return self._signature(digest, "hash").packed()
+
+    def _signature(self, digest: bytes, what: str) -> Signature:
         try:
             answer = self._ask(
                 "sign",
                 KeyId=self._key_id,
-                Message=signing_hash(tx),
+                Message=digest,
                 MessageType="DIGEST",
                 SigningAlgorithm="ECDSA_SHA_256",
             )
@@ -90,9 +99,9 @@ class KmsSigner:
         s = min(s, CURVE_ORDER - s)
         for parity in (0, 1):
             signature = Signature(parity=parity, r=r, s=s)
-            if signed_by(tx, signature) == self._address:
-                return require_asked(NAME, tx, assembled(tx, signature), self._address)
-        raise SignedOtherwise(NAME, (f"the signature is not one of {self._address} for this transaction",))
+            if hash_signed_by(digest, signature) == self._address:
+                return signature
+        raise SignedOtherwise(NAME, (f"the signature is not one of {self._address} for this {what}",))
 
     def __repr__(self) -> str:
         return f"KmsSigner({self._address})"

@@ -34,6 +34,7 @@ _MODERN: Final = (
 _LEGACY: Final = ("nonce", "gasPrice", "gas", "to", "value", "data")
 _TYPE_2: Final = 2
 _PROTECTED_V: Final = 35
+_RECOVERY: Final = 27
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,10 @@ class Signature:
     r: int
     s: int
     """In the lower half of the curve's order."""
+
+    def packed(self) -> bytes:
+        """Return r, s and v, 65 bytes, as contracts recover it: v is 27 or 28."""
+        return self.r.to_bytes(32, "big") + self.s.to_bytes(32, "big") + bytes([_RECOVERY + self.parity])
 
 
 def unsigned(tx: Mapping[str, Any]) -> bytes:
@@ -93,12 +98,17 @@ def require_asked(signer: str, tx: Mapping[str, Any], raw: bytes, address: Addre
 
 def signed_by(tx: Mapping[str, Any], signature: Signature) -> Address | None:
     """Return whose signature of `tx` this is; None when it is nobody's."""
+    return hash_signed_by(signing_hash(tx), signature)
+
+
+def hash_signed_by(digest: bytes, signature: Signature) -> Address | None:
+    """Return whose signature of 32 bytes this is; None when it is nobody's."""
     inside = 0 < signature.r < CURVE_ORDER and 0 < signature.s < CURVE_ORDER
     if not inside or signature.parity not in (0, 1):
         return None
     compact = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([signature.parity])
     try:
-        key = PublicKey.from_signature_and_message(compact, signing_hash(tx), hasher=None)
+        key = PublicKey.from_signature_and_message(compact, digest, hasher=None)
     except ValueError:
         return None
     return address_of(key.format(compressed=False))
