@@ -138,7 +138,7 @@ class Executor:
             lanes=self._lanes,
             allowed=allowed,
             promises=Promises(limits, pace, store.intents),
-            reservations=Reservations(store.intents, limits, clock),
+            reservations=Reservations(store.spending, limits, clock),
             limits=limits,
             pace=pace,
             stop=stop,

@@ -26,8 +26,8 @@ from keeper.execution.limits import DAY_S, HOUR_S, Limits
 from keeper.execution.urgency import holding
 from keeper.model.snapshot import Snapshot
 from keeper.model.units import Wad
-from keeper.store.intents import Intents
 from keeper.store.rows import Moved, StoredIntent
+from keeper.store.spending import Spending
 
 _NOW: Final = float("inf")
 
@@ -35,9 +35,9 @@ _NOW: Final = float("inf")
 class Reservations:
     """Value and tokens that actions have been given. Several lanes may ask at once."""
 
-    def __init__(self, intents: Intents, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, spending: Spending, limits: Limits, clock: Callable[[], float]) -> None:
         """Start with nothing reserved. `clock` is the wall clock."""
-        self._intents = intents
+        self._spending = spending
         self._limits = limits
         self._clock = clock
         self._turn = threading.Lock()
@@ -73,7 +73,7 @@ class Reservations:
     def _require_class(self, wanted: Wad, urgent: bool) -> None:
         now_s = self._clock()
         # What is signed is in both: it counts as the store has it.
-        known = self._held | {moved.intent_id: moved for moved in self._intents.moved(now_s - DAY_S)}
+        known = self._held | {moved.intent_id: moved for moved in self._spending.moved(now_s - DAY_S)}
         for limit, span_s, allowed in (
             ("max_moved_usd_per_tx", 0, self._limits.max_moved_usd_per_tx),
             ("max_moved_usd_per_hour", HOUR_S, self._limits.max_moved_usd_per_hour),
@@ -99,6 +99,6 @@ class Reservations:
             held = holding(snapshot, chain_id, sender, asset)
             if held is None:
                 raise WalletUnreadError(chain_id, sender, asset)
-            gone = self._intents.outgoing((chain_id, sender), asset, after_block=blocks[chain_id])
+            gone = self._spending.outgoing((chain_id, sender), asset, after_block=blocks[chain_id])
             if amount > held - gone:
                 raise TokensShortError(chain_id, sender, asset, wanted=Wad(amount), held=held, gone=gone)

@@ -25,16 +25,17 @@ class Database(ABC):
     """Asked in every transaction that writes, unless it says that anybody may."""
 
     @contextmanager
-    def writing(self, *, anybody: bool = False) -> Generator[Connection]:
+    def writing(self, *, anybody: bool = False, at_leisure: bool = False) -> Generator[Connection]:
         """Give one transaction that writes: committed whole at the end, or not at all.
 
         One writes at a time; the next waits until it may look, so what it reads is not changed before it
-        writes. `anybody`: also who does not lead.
+        writes. `anybody`: also who does not lead. `at_leisure`: power loss may take it, until the next
+        transaction that is not is committed; the end of this process may not.
 
         Raises `StoreLockedError`, `StoreFullError`, `StoreFailingError`, `StoreUnreachableError`,
         `CommitUnknownError`, `StoreUnreadableError`, `StoreReplacedError`, `LeadershipLostError`.
         """
-        with self.translated(), self.transaction() as connection:
+        with self.translated(), self.transaction(at_leisure=at_leisure) as connection:
             if self.fence is not None and not anybody:
                 self.fence(connection)
             yield connection
@@ -49,8 +50,8 @@ class Database(ABC):
             yield connection
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """Give a transaction that nobody else writes beside."""
+    def transaction(self, *, at_leisure: bool) -> AbstractContextManager[Connection]:
+        """Give a transaction that nobody else writes beside, as `writing` says."""
 
     @abstractmethod
     def look(self, *, at_once: bool) -> AbstractContextManager[Connection]:

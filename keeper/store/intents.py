@@ -9,17 +9,13 @@ from sqlalchemy import Connection
 from keeper.model.intent import MOVES, Simulation, TxState
 from keeper.model.promise import Proof
 from keeper.model.reads import Address
-from keeper.model.units import Wad, Wei
 from keeper.store import statements
 from keeper.store.database import Database
 from keeper.store.errors import IllegalMoveError
 from keeper.store.prepared import Prepared
 from keeper.store.rows import (
-    NOT_FINAL,
     Attempt,
     Move,
-    Moved,
-    Spent,
     StoredIntent,
     Transition,
     columns_of,
@@ -265,57 +261,6 @@ class Intents:
     def dropped_since(self, lane: tuple[int, Address], block_number: int) -> tuple[StoredIntent, ...]:
         """Return signed intents of a lane that were given up at or after a block."""
         return self._intents(statements.DROPPED_SINCE, _named(lane) | {"block": block_number})
-
-    def spent(self, lane: tuple[int, Address], since_s: float, *, besides: str = "") -> tuple[Spent, ...]:
-        """Return what each transaction of the lane cost or may still cost, in wei.
-
-        Until it is final it counts whenever it was signed, at the dearest of its versions: a reorg may let it
-        land later and dearer than it did. Then it counts when its receipt was noted at or after `since_s`.
-        The intent `besides` is left out. In order of nonces.
-        """
-        named = _named(lane) | {"besides": besides, "since": since_s}
-        found: dict[str, Spent] = {}
-        with self._database.reading() as connection:
-            rows = statements.COSTS.rows(connection, named)
-            for identity, kind, urgent, state, nonce, fee, at_s, gas, fee_per_gas, l1_fee in rows:
-                before = found.get(identity)
-                cost = max(fee or 0, before.cost if before else 0)
-                if state in NOT_FINAL:
-                    cost = max(cost, gas * fee_per_gas + l1_fee)
-                found[identity] = Spent(
-                    kind=kind,
-                    urgent=urgent,
-                    nonce=nonce,
-                    at_s=float("inf") if state in NOT_FINAL else at_s,
-                    cost=Wei(cost),
-                    fee_per_gas=Wei(max(before.fee_per_gas if before else 0, fee_per_gas)),
-                )
-        return tuple(sorted(found.values(), key=lambda spent: spent.nonce))
-
-    def moved(self, since_s: float) -> tuple[Moved, ...]:
-        """Return the value that each transaction, of whatever lane, moved or may still move.
-
-        Until it is final it counts whenever it was signed, also when it reverted: after a reorg it may
-        succeed, and later. Then it counts when its receipt was noted at or after `since_s`.
-        """
-        with self._database.reading() as connection:
-            rows = statements.MOVED.rows(connection, {"since": since_s})
-        return tuple(
-            Moved(
-                intent_id=identity,
-                urgent=urgent,
-                at_s=float("inf") if state in NOT_FINAL else at_s,
-                usd=Wad(usd),
-            )
-            for identity, urgent, state, success, usd, at_s in rows
-            if success is not False or state in NOT_FINAL
-        )
-
-    def outgoing(self, lane: tuple[int, Address], asset: str, *, after_block: int) -> Wad:
-        """Return what of an asset left the wallet of a lane's signer after a block, or may still leave it."""
-        named = _named(lane) | {"asset": asset, "block": after_block}
-        with self._database.reading() as connection:
-            return Wad(sum(amount for (amount,) in statements.OUTGOING.rows(connection, named)))
 
     def next_nonce(self, lane: tuple[int, Address]) -> int:
         """Return the nonce after the last one that a transaction of ours uses; 0 for a lane never used."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select
 from keeper.store import tables
 from keeper.store.database import Database
 from keeper.store.errors import LeadershipLostError
+from keeper.store.prepared import Prepared
 from keeper.store.told import Leader, Standby
 
 __all__ = ["Leader", "Leaders", "Standby"]
@@ -23,8 +24,8 @@ _LEADER: Final = "leader"
 _STANDBYS: Final = "standbys"
 _FORGOTTEN_S: Final = 3600.0
 
-_TERM_NOW: Final = f"SELECT value FROM meta WHERE key = '{_TERM}'"  # noqa: S608 - a constant
-"""Asked in every write, where building a statement would be felt."""
+_TERM_NOW: Final = Prepared(select(tables.meta.c.value).where(tables.meta.c.key == _TERM))
+"""Asked in every write."""
 
 _VALUE: Final = {
     key: select(tables.meta.c.value).where(tables.meta.c.key == key) for key in (_TERM, _LEADER, _STANDBYS)
@@ -86,7 +87,7 @@ class Leaders:
         return tuple(Standby(name=name, seen_s=known[name]) for name in sorted(known))
 
     def _require_term(self, connection: Connection) -> None:
-        if connection.exec_driver_sql(_TERM_NOW).scalar() != self._term:
+        if _TERM_NOW.scalar(connection, {}) != self._term:
             leader = json.loads(_read(connection, _LEADER) or "{}")
             raise LeadershipLostError(self._database.place, str(leader.get("name", "")))
 

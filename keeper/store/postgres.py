@@ -84,7 +84,7 @@ class Postgres(Database):
         self._at_once = self._engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
-    def transaction(self) -> Generator[Connection]:
+    def transaction(self, *, at_leisure: bool) -> Generator[Connection]:
         """Give a transaction that nobody else writes beside; its commit is certain when this returns."""
         with self._engine.connect() as connection:
             transaction = connection.begin()

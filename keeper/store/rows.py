@@ -16,6 +16,9 @@ UNSIGNED: Final = frozenset({TxState.PLANNED, TxState.SIMULATED})
 NOT_FINAL: Final = OPEN | {TxState.CONFIRMED}
 """Signed states that a reorg, at least, may still change the outcome of."""
 
+FINAL: Final = frozenset({TxState.FINALIZED, TxState.DROPPED})
+"""States that nothing leads out of."""
+
 ENDED: Final = frozenset({TxState.CONFIRMED, TxState.FINALIZED, TxState.DROPPED})
 """States in which the decision has its outcome."""
 
@@ -112,6 +115,7 @@ class Move:
 class Spent:
     """What a transaction cost, or may still cost."""
 
+    intent_id: str
     kind: str
     """As of its intent."""
 

@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from keeper.store.database import Database
@@ -22,6 +23,7 @@ from keeper.store.errors import (
 from keeper.store.owner import FileOwner, Owner
 
 _READS: Final = "keeper_reads"
+_SYNCHRONOUS: Final = "keeper_synchronous"
 
 _UNREADABLE: Final = (
     sqlite3.SQLITE_NOTADB,
@@ -43,20 +45,29 @@ class Sqlite(Database):
         self._identity: tuple[int, int] | None = None
         url = URL.create("sqlite", database=str(path))
         self._writer = create_engine(url, connect_args={"timeout": busy_s})
-        self._reader = self._writer.execution_options(**{_READS: True})
         event.listen(self._writer, "connect", _prepare)
         event.listen(self._writer, "begin", _begin)
+        self._writing = Kept(self._writer)
+        self._reading = Kept(self._writer.execution_options(**{_READS: True}))
 
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """Give a transaction that holds the write lock from its beginning."""
+    @contextmanager
+    def transaction(self, *, at_leisure: bool) -> Generator[Connection]:
+        """Give a transaction that holds the write lock from its beginning.
+
+        One `at_leisure` is not synchronised: power loss may take it, with all after it, until the next that
+        is. The end of the process takes nothing.
+        """
         self._require_same()
-        return self._writer.begin()
+        with self._writing.lent() as connection:
+            _synchronise(connection, "NORMAL" if at_leisure else "FULL")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def look(self, *, at_once: bool) -> Generator[Connection]:
         """Give a connection; writers do not keep it waiting."""
         self._require_same()
-        with self._reader.connect() as connection:
+        with self._reading.lent() as connection:
             if at_once:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -84,6 +95,8 @@ class Sqlite(Database):
 
     def close(self) -> None:
         """Close all connections."""
+        self._writing.close()
+        self._reading.close()
         self._writer.dispose()
 
     @contextmanager
@@ -112,6 +125,42 @@ class Sqlite(Database):
         """
         if self._identity is not None and _identity(self.place) != self._identity:
             raise StoreReplacedError(self.place)
+
+
+class Kept:
+    """Connections that stay open between uses: to take one from the pool costs more than most statements."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: deque[Connection] = deque()
+
+    @contextmanager
+    def lent(self) -> Generator[Connection]:
+        """Lend one that nobody else uses meanwhile; what it leaves open ends. One that failed is closed."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+        try:
+            yield connection
+            if connection.in_transaction():
+                connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Give those that are idle back."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _synchronise(connection: Connection, level: str) -> None:
+    driver = connection.connection
+    if driver.info.get(_SYNCHRONOUS) != level:
+        driver.cursor().execute(f"PRAGMA synchronous = {level}")
+        driver.info[_SYNCHRONOUS] = level
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

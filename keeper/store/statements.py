@@ -1,15 +1,16 @@
 """The outbox's statements, built once: building one costs more than running it."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, cast, func, insert, or_, select, update
 
 from keeper.model.intent import OPEN, TxState
 from keeper.store import tables
 from keeper.store.prepared import Prepared
-from keeper.store.rows import ENDED, NOT_FINAL
+from keeper.store.rows import ENDED, FINAL, NOT_FINAL
 
 
 def _among(states: Collection[TxState]) -> ColumnElement[bool]:
@@ -90,28 +91,56 @@ DROPPED_SINCE: Final = Prepared(
     )
     .order_by(*_order)
 )
-_counts_since = or_(_among(NOT_FINAL), _intent.landed_at_s >= bindparam("since"))
-COSTS: Final = Prepared(
-    select(
-        _intent.id,
-        _intent.kind,
-        _intent.urgent,
-        _intent.state,
-        _intent.nonce,
-        _intent.fee,
-        _intent.landed_at_s,
-        _attempt.gas,
-        _attempt.fee_per_gas,
-        _attempt.l1_fee,
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """One question about final rows, asked in two ways."""
+
+    landed: Prepared
+    """Of all whose receipt was noted at or after `since`."""
+
+    ended: Prepared
+    """Of those that became final in a move after the move `after`."""
+
+
+def _ended(columns: Select[Any], wanted: ColumnElement[bool]) -> Ended:
+    is_final = and_(wanted, _among(FINAL), _intent.landed_at_s.is_not(None))
+    of_move = and_(_transition.intent_id == _intent.id, _transition.after == _intent.state)
+    return Ended(
+        landed=Prepared(columns.where(and_(is_final, _intent.landed_at_s >= bindparam("since")))),
+        ended=Prepared(
+            columns.join(tables.transitions, of_move).where(
+                and_(is_final, _transition.id > bindparam("after"))
+            )
+        ),
     )
-    .join(tables.attempts, _attempt.intent_id == _intent.id)
-    .where(and_(_in_lane, _intent.id != bindparam("besides"), _counts_since))
-)
-MOVED: Final = Prepared(
-    select(
-        _intent.id, _intent.urgent, _intent.state, _intent.success, _intent.moved_usd, _intent.landed_at_s
-    ).where(and_(_intent.moved_usd != 0, _intent.state != TxState.DROPPED.value, _counts_since))
-)
+
+
+_costs = select(
+    _intent.id,
+    _intent.state,
+    _intent.landed_at_s,
+    _intent.kind,
+    _intent.urgent,
+    _intent.nonce,
+    _intent.fee,
+    _attempt.gas,
+    _attempt.fee_per_gas,
+    _attempt.l1_fee,
+).join_from(tables.intents, tables.attempts, _attempt.intent_id == _intent.id)
+_moves = select(
+    _intent.id, _intent.state, _intent.landed_at_s, _intent.urgent, _intent.moved_usd
+).select_from(tables.intents)
+_moves_value = _intent.moved_usd != 0
+_has_moved = and_(_moves_value, _not_dropped, _intent.success.is_not(False))
+
+OPEN_COSTS: Final = Prepared(_costs.where(and_(_in_lane, _among(NOT_FINAL))))
+FINAL_COSTS: Final = _ended(_costs, _in_lane)
+OPEN_MOVES: Final = Prepared(_moves.where(and_(_moves_value, _among(NOT_FINAL))))
+FINAL_MOVES: Final = _ended(_moves, _has_moved)
+NEWEST_TRANSITION: Final = Prepared(select(func.coalesce(func.max(_transition.id), 0)))
+
 OUTGOING: Final = Prepared(
     select(_intent.outgoing).where(
         and_(

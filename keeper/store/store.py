@@ -21,6 +21,7 @@ from keeper.store.owner import Owner, own_name
 from keeper.store.place import Place
 from keeper.store.prepared import Prepared
 from keeper.store.pulse import Pulse
+from keeper.store.spending import Spending
 from keeper.store.told import Halt
 
 __all__ = ["LEASE_S", "Halt", "Mode", "Store"]
@@ -53,6 +54,7 @@ class Store:
     """All that survives a crash."""
 
     intents: Intents
+    spending: Spending
     pulse: Pulse
     leaders: Leaders
 
@@ -70,6 +72,7 @@ class Store:
         self._owner = owner
         self._clock = clock
         self.intents = Intents(database, clock, crash_at)
+        self.spending = Spending(database)
         self.pulse = Pulse(database)
         self.leaders = Leaders(database, clock, own_name())
 

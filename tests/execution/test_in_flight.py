@@ -59,7 +59,7 @@ def counted_once(rig: Rig, chain: SimulatedChain) -> None:
     assert held is not None
     assert held + paid(chain) == PURSE
     moving = [s for s in rig.store.intents.within(list(TxState)) if s.state in NOT_FINAL]
-    assert sum(m.usd for m in rig.store.intents.moved(float("inf"))) == sum(s.moved_usd for s in moving)
+    assert sum(m.usd for m in rig.store.spending.moved(float("inf"))) == sum(s.moved_usd for s in moving)
 
 
 def test_while_it_is_on_its_way_it_is_neither_done_nor_begun_again(rig: Rig, chain: SimulatedChain) -> None:
@@ -140,10 +140,10 @@ def test_once_it_is_final_it_counts_for_what_it_moved(rig: Rig, chain: Simulated
     chain.reverting = True
     (reverted,) = top_up(rig, chain, 7)
     assert reverted.success is False
-    assert sum(m.usd for m in rig.store.intents.moved(float("inf"))) == AMOUNT + 7
+    assert sum(m.usd for m in rig.store.spending.moved(float("inf"))) == AMOUNT + 7
     chain.mine(FINAL_AFTER)
     rig.cycle()
-    assert [m.usd for m in rig.store.intents.moved(0.0)] == [AMOUNT]
+    assert [m.usd for m in rig.store.spending.moved(0.0)] == [AMOUNT]
     counted_once(rig, chain)
 
 

@@ -72,7 +72,7 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 
 @pytest.fixture
 def reservations(store: Store, clock: Clock) -> Reservations:
-    return Reservations(store.intents, CAPS, clock)
+    return Reservations(store.spending, CAPS, clock)
 
 
 def sign(store: Store, stored: StoredIntent) -> None:
@@ -196,7 +196,7 @@ class CapsMachine(RuleBasedStateMachine):
         self.clock = Clock()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.store = self.stack.enter_context(Store.open(folder / "keeper.sqlite", "live", clock=self.clock))
-        self.reservations = Reservations(self.store.intents, CAPS, self.clock)
+        self.reservations = Reservations(self.store.spending, CAPS, self.clock)
         self.held: dict[str, tuple[StoredIntent, ExitStack]] = {}
         self.waiting: list[ExitStack] = []
         """Of actions that are signed and still being carried out."""
@@ -287,7 +287,7 @@ class CapsMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         """What was reserved is lost with the process; what was signed is not."""
         self._release_all()
-        self.reservations = Reservations(self.store.intents, CAPS, self.clock)
+        self.reservations = Reservations(self.store.spending, CAPS, self.clock)
 
     def _release(self, identity: str) -> None:
         self.held.pop(identity)[1].close()
@@ -330,7 +330,7 @@ class TestCaps(CapsMachine.TestCase):  # type: ignore[misc, valid-type]
 
 def test_the_message_has_the_numbers(reservations: Reservations) -> None:
     big = replace(CAPS, max_moved_usd_per_tx=Wad(500 * ONE))
-    asking = Reservations(reservations._intents, big, Clock())
+    asking = Reservations(reservations._spending, big, Clock())
     with pytest.raises(MovedValueError) as refused:
         asking.holding([moving("a", 750 * ONE, urgent=True)], snapshot()).__enter__()
     assert str(refused.value) == (

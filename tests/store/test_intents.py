@@ -8,7 +8,7 @@ import pytest
 from keeper.model.intent import MOVES, Simulation, TxIntent, TxState
 from keeper.model.promise import Checked, Proof, Rest
 from keeper.model.reads import Address
-from keeper.model.units import Wad, Wei
+from keeper.model.units import Wei
 from keeper.store.errors import IllegalMoveError
 from keeper.store.place import Place
 from keeper.store.rows import Attempt, Move, StoredIntent
@@ -171,68 +171,6 @@ def test_a_crash_before_the_commit_leaves_nothing(place: Place) -> None:
         with pytest.raises(Crash):
             store.intents.sign("i1", LANE, 0, lambda nonce: attempt("i1", nonce))
         assert store.intents.get("i1").state is TxState.SIGNED  # type: ignore[union-attr]
-
-
-def test_what_is_not_final_costs_its_dearest_and_what_is_its_fee(store: Store) -> None:
-    bring(store, "i1", TxState.CONFIRMED)
-    bring(store, "i2", TxState.SENT)
-    store.intents.sign_again("i2", attempt("i2", 1, number=1, fee=150), "dearer")
-    landed_cost, open_cost = (float("inf"), 60_000 * 100), (float("inf"), 60_000 * 150)
-    assert costs(store, 1000.5) == [landed_cost, open_cost]
-    assert costs(store, 1000.5, besides="i2") == [landed_cost]
-    store.intents.move("i2", TxState.SENT)
-    store.intents.move("i2", TxState.CONFIRMED, fee=10**30)
-    assert costs(store, 1000.5) == [landed_cost, (float("inf"), 10**30)]
-    store.intents.move("i2", TxState.FINALIZED)
-    store.intents.move("i1", TxState.FINALIZED)
-    assert costs(store, 1000.0) == [(1000.0, 0), (1000.0, 10**30)]
-    assert costs(store, 1000.5) == []
-    assert store.intents.spent((11, SENDER), 0.0) == ()
-
-
-def costs(store: Store, since_s: float, *, besides: str = "") -> list[tuple[float, int]]:
-    return [(s.at_s, s.cost) for s in store.intents.spent(LANE, since_s, besides=besides)]
-
-
-def test_a_receipt_counts_from_when_it_was_noted_until_a_reorg_takes_it(place: Place) -> None:
-    now_s = 1000.0
-    with Store.open(place, "live", clock=lambda: now_s) as store:
-        bring(store, "i1", TxState.SENT)
-        now_s = 5000.0
-        store.intents.move("i1", TxState.CONFIRMED)
-        assert costs(store, 9999.0) == [(float("inf"), 60_000 * 100)]
-        now_s = 6000.0
-        store.intents.move("i1", TxState.SENT)
-        assert costs(store, 9999.0) == [(float("inf"), 60_000 * 100)]
-        store.intents.move("i1", TxState.CONFIRMED)
-        now_s = 9000.0
-        store.intents.move("i1", TxState.FINALIZED, fee=None)
-        assert costs(store, 5999.0) == [(6000.0, 0)]
-
-
-def test_moved_value_counts_until_it_is_final_that_nothing_moved(store: Store) -> None:
-    worth = {"moved_usd": Wad(7), "asset": "USD", "outgoing": Wad(3)}
-    for i, state in enumerate((TxState.SIMULATED, TxState.SENT, TxState.CONFIRMED)):
-        store.intents.plan([replace(planned(f"i{i}", action=f"a{i}"), **worth)])  # type: ignore[arg-type]
-        store.intents.move(f"i{i}", TxState.SIMULATED, simulation=asdict(SIMULATION))
-        if state is TxState.SIMULATED:
-            continue
-        store.intents.sign(f"i{i}", LANE, 0, lambda nonce, i=i: attempt(f"i{i}", nonce))  # type: ignore[misc]
-        store.intents.move(f"i{i}", TxState.SENT)
-        if state is TxState.CONFIRMED:
-            store.intents.move(f"i{i}", state, success=False, block_number=9)
-    assert sorted((m.intent_id, m.usd) for m in store.intents.moved(0.0)) == [("i1", 7), ("i2", 7)]
-    assert store.intents.outgoing(LANE, "USD", after_block=8) == 3
-    store.intents.move("i2", TxState.FINALIZED)
-    assert [m.intent_id for m in store.intents.moved(0.0)] == ["i1"]
-    store.intents.move("i1", TxState.CONFIRMED, success=True, block_number=9)
-    assert [(m.at_s, m.usd) for m in store.intents.moved(1000.5)] == [(float("inf"), 7)]
-    store.intents.move("i1", TxState.FINALIZED)
-    assert [(m.at_s, m.usd) for m in store.intents.moved(1000.0)] == [(1000.0, 7)]
-    assert store.intents.moved(1000.5) == ()
-    assert store.intents.outgoing(LANE, "USD", after_block=8) == 3
-    assert store.intents.outgoing(LANE, "USD", after_block=9) == 0
-    assert store.intents.outgoing(LANE, "ETH", after_block=0) == 0
 
 
 def test_a_nonce_that_is_taken_over_has_one_intent_that_may_keep_it(store: Store) -> None:
