@@ -124,6 +124,12 @@ INJECTED: Final[dict[str, tuple[str, ...]]] = {
         "store/test_store.py::test_a_locked_database_is_waited_for_then_told",
         "faults/test_told.py::test_a_locked_database_delays_and_loses_nothing",
     ),
+    "a network that loses packets, before nodes and database": (
+        "chain/test_partition.py::test_another_node_is_asked_and_the_first_one_again_once_it_is_back",
+        "chain/test_partition.py::test_what_was_sent_into_the_void_may_arrive_late",
+        "store/test_partition.py::test_a_commit_lost_in_the_void_is_settled_once_the_network_is_whole",
+        "store/test_partition.py::test_a_leader_cut_off_is_followed_and_writes_nothing_when_it_is_back",
+    ),
     "clock an hour off": ("faults/test_clock.py::test_decisions_do_not_read_the_wall_clock",),
     "two daemons on one store": (
         "service/test_failover.py::test_a_frozen_leader_that_wakes_sends_nothing",
