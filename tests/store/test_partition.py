@@ -15,9 +15,12 @@ from tests.store.test_intents import bring
 from tests.store.test_leaders import DEADLINE_S, patient
 from tests.store.test_postgres import COMMIT, sign, state
 from tests.support.postgres import Server
-from tests.support.tcp_proxy import TcpProxy
+from tests.support.tcp_proxy import TcpProxy, can_lose_packets
 
-pytestmark = pytest.mark.faults
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(not can_lose_packets(), reason="packets cannot be lost on purpose here"),
+]
 
 SOON = "&connect_timeout=4&tcp_user_timeout=700&keepalives_idle=1&keepalives_interval=1&keepalives_count=1"
 """The keeper waits five to ten seconds as a rule, by the same means."""
