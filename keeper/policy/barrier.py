@@ -3,23 +3,28 @@
 The distance feeds the third figure: whether collateral can arrive before the line is touched.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from keeper.model.book import Account
 from keeper.model.instrument import Perp
-from keeper.policy.venue_rule import Factors, Market, Rule, rule_of, venue_of
+from keeper.policy.rule import Factors, VenueRule, stacked
+from keeper.policy.venue_rule import Market, rule_of, venue_of
+from keeper.risk.inputs import Floats
 
 MOVES = np.concatenate([np.linspace(-0.99, 0.0, 100)[:-1], np.linspace(0.0, 3.0, 121)])
 """Relative moves of the underlying that are searched for a line, 1 % apart below and 2.5 % above."""
 
 POINTS = 33
 """Points of each closer look at the interval in which an account begins to fail."""
+
+CLOSE = 1e-6
+"""Width of the interval that a line is found in."""
+
+TOGETHER = 1024
+"""Most accounts that are searched at once: 2 MB for every array of their moves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +43,45 @@ class Line:
         return abs(self.move)
 
 
-def line_of(account: Account, market: Market) -> Line | None:
-    """Return the nearest liquidation line over the account's underlyings, or None where there is none.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Search:
+    """One underlying of one account, moved alone."""
+
+    account: int
+    """Position among the accounts."""
+
+    rule: VenueRule
+    underlying: str
+    price_usd: float
+
+
+def lines_of(accounts: Sequence[Account], market: Market) -> tuple[Line | None, ...]:
+    """Return each account's nearest liquidation line over its underlyings, None where there is none.
 
     Each underlying moves alone, perps with their spot. Between two searched moves the line is found
     to 1e-6. Without the venue's terms or prices there is no line to give: None.
     """
-    rule = rule_of(account, market) if account.venue.maintenance > 0 else None
-    if rule is None:
-        return None
-    lines = [
-        line
-        for underlying, price_usd in sorted(_prices(account, market).items())
-        if (line := _nearest(underlying, _excess(rule, underlying), price_usd)) is not None
-    ]
-    return min(lines, key=lambda line: line.distance, default=None)
+    alike: dict[Hashable, list[_Search]] = {}
+    for search in _searches(accounts, market):
+        alike.setdefault((search.rule.form, search.underlying), []).append(search)
+    found: dict[tuple[int, str], Line] = {}
+    for searches in alike.values():
+        for start in range(0, len(searches), TOGETHER):
+            found |= _lines(searches[start : start + TOGETHER])
+    nearest: list[Line | None] = [None] * len(accounts)
+    for (account, _), line in sorted(found.items()):
+        other = nearest[account]
+        if other is None or line.distance < other.distance:
+            nearest[account] = line
+    return tuple(nearest)
 
 
-Excess: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Equity less maintenance, USD, at relative moves of one underlying."""
-
-
-def _excess(rule: Rule, underlying: str) -> Excess:
-    return lambda moves: rule(Factors(n=len(moves), spot={underlying: 1.0 + moves})).excess_usd
+def _searches(accounts: Sequence[Account], market: Market) -> Iterator[_Search]:
+    for at, account in enumerate(accounts):
+        rule = rule_of(account, market) if account.venue.maintenance > 0 else None
+        if rule is not None:
+            for underlying, price_usd in _prices(account, market).items():
+                yield _Search(account=at, rule=rule, underlying=underlying, price_usd=price_usd)
 
 
 def _prices(account: Account, market: Market) -> dict[str, float]:
@@ -78,31 +99,64 @@ def _prices(account: Account, market: Market) -> dict[str, float]:
     return prices
 
 
-def _nearest(underlying: str, excess: Excess, price_usd: float) -> Line | None:
-    """Return the smallest move in either direction at which the excess turns negative."""
-    values = excess(MOVES)
+def _lines(searches: Sequence[_Search]) -> dict[tuple[int, str], Line]:
+    """Return the lines of accounts whose rules have one form and whose same underlying moves."""
+    moves = _nearest([s.rule for s in searches], searches[0].underlying)
+    return {
+        (s.account, s.underlying): Line(
+            underlying=s.underlying, move=move, price_usd=s.price_usd * (1.0 + move)
+        )
+        for s, move in zip(searches, moves, strict=True)
+        if move is not None
+    }
+
+
+def _excess(rules: Sequence[VenueRule], underlying: str) -> Callable[[Floats], Floats]:
+    """Return a function to equity less maintenance, USD, at relative moves of one underlying.
+
+    It gives shape (R, n) for R rules, and takes that, or moves (n,) that all rules share.
+    """
+    rule = stacked(rules)
+    return lambda moves: rule(Factors(n=moves.shape[-1], spot={underlying: 1.0 + moves})).excess_usd
+
+
+def _nearest(rules: Sequence[VenueRule], underlying: str) -> list[float | None]:
+    """Return for each rule the smallest move in either direction at which its excess turns negative.
+
+    0 for an account that fails now, None for one that does not fail anywhere.
+    """
+    fails = _excess(rules, underlying)(MOVES) < 0.0
     zero = int(np.flatnonzero(MOVES == 0.0)[0])
-    if values[zero] < 0.0:
-        return Line(underlying=underlying, move=0.0, price_usd=price_usd)
-    crossings = []
-    up = np.flatnonzero(values[zero:] < 0.0)
-    if up.size:
-        crossings.append(_close_in(excess, float(MOVES[zero + up[0] - 1]), float(MOVES[zero + up[0]])))
-    down = np.flatnonzero(values[: zero + 1] < 0.0)
-    if down.size:
-        crossings.append(_close_in(excess, float(MOVES[down[-1] + 1]), float(MOVES[down[-1]])))
-    if not crossings:
-        return None
-    move = min(crossings, key=abs)
-    return Line(underlying=underlying, move=move, price_usd=price_usd * (1.0 + move))
+    nearest: list[float | None] = [0.0 if now else None for now in fails[:, zero].tolist()]
+    rows: list[int] = []
+    ends: list[tuple[float, float]] = []
+    for step in (1, -1):
+        # Outwards from 0: the first move that fails, and the one before it.
+        moves, first = MOVES[zero::step], fails[:, zero::step].argmax(axis=1)
+        found = np.flatnonzero(first)
+        rows += found.tolist()
+        ends += zip(moves[first[found] - 1].tolist(), moves[first[found]].tolist(), strict=True)
+    if rows:
+        excess = _excess([rules[row] for row in rows], underlying)
+        for row, move in zip(rows, _close_in(excess, *np.array(ends).T), strict=True):
+            other = nearest[row]
+            if other is None or abs(move) < abs(other):
+                nearest[row] = move
+    return nearest
 
 
-def _close_in(excess: Excess, healthy: float, failing: float) -> float:
-    """Return the first failing move between two, to 1e-6. Many points are one call of the rule."""
-    while not math.isclose(healthy, failing, rel_tol=0.0, abs_tol=1e-6):
-        points = np.linspace(healthy, failing, POINTS)
+def _close_in(excess: Callable[[Floats], Floats], healthy: Floats, failing: Floats) -> list[float]:
+    """Return the first failing move between two, to 1e-6, for each of R rows.
+
+    Many points are one call of the rule. `healthy` and `failing` have shape (R,).
+    """
+    rows = np.arange(len(healthy))
+    while (wide := np.abs(failing - healthy) > CLOSE).any():
+        points = np.linspace(healthy, failing, POINTS, axis=1)
         fails = excess(points) < 0.0
         # The ends are known; rounding must not make them change sides.
-        first = 1 + int(np.append(fails[1:-1], True).argmax())
-        healthy, failing = float(points[first - 1]), float(points[first])
-    return failing
+        fails[:, -1] = True
+        first = 1 + fails[:, 1:].argmax(axis=1)
+        healthy = np.where(wide, points[rows, first - 1], healthy)
+        failing = np.where(wide, points[rows, first], failing)
+    return [float(move) for move in failing]

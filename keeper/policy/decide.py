@@ -24,6 +24,7 @@ from keeper.model.plan import (
 )
 from keeper.model.snapshot import Snapshot
 from keeper.model.units import to_float
+from keeper.policy.barrier import lines_of
 from keeper.policy.collateral import Purse, wants
 from keeper.policy.hedges import hedge, initial_ratio
 from keeper.policy.ladder import step_for
@@ -32,6 +33,7 @@ from keeper.policy.membership import members
 from keeper.policy.profile import house_of, margin_profile
 from keeper.policy.settlements import settlement
 from keeper.policy.valuation import value
+from keeper.policy.venue_rule import market_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,17 @@ def margin_profiles(snapshot: Snapshot, params: Params) -> tuple[MarginProfile, 
     """Return every configured profile, in the order of the parameters."""
     valuation = value(snapshot)
     model = house_of(valuation, params.house)
+    market = market_of(snapshot)
     held = members(snapshot.accounts, params.profiles)
+    ours = {a.id: a for accounts in held.values() for a in accounts if a.id not in valuation.unpriced}
+    lines = zip(ours, lines_of(tuple(ours.values()), market), strict=True)
+    nearest = {account: line for account, line in lines if line is not None}
     return tuple(
         margin_profile(
             profile,
             held[profile.name],
-            snapshot=snapshot,
+            market=market,
+            lines=nearest,
             valuation=valuation,
             model=model,
             house=params.house,

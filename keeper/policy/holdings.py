@@ -6,7 +6,8 @@ from keeper.model.book import Account, Balance, LiquidationMode, Position, Requi
 from keeper.model.instrument import Instrument, Perp
 from keeper.model.reads import Address
 from keeper.model.units import ZERO, Wad, floor_to_wad, mul
-from keeper.policy.venue_rule import NOW, Market, twin_of
+from keeper.policy.rule import NOW
+from keeper.policy.venue_rule import Market, twin_of
 
 
 def with_trade(account: Account, instrument: Instrument, size: Wad, price: Wad) -> Account:

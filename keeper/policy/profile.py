@@ -20,14 +20,13 @@ from keeper.model.margin import (
     VenueSum,
 )
 from keeper.model.params import HouseParams, ProfileParams, TransferParams
-from keeper.model.snapshot import Snapshot
 from keeper.model.units import to_float
-from keeper.policy.barrier import line_of
+from keeper.policy.barrier import Line
 from keeper.policy.house import HouseModel, euler_parts, house_model, house_requirement
 from keeper.policy.opportunities import opportunities
 from keeper.policy.valuation import SPOT_PREFIX, Valuation
-from keeper.policy.venue_rule import Market, market_of
-from keeper.risk.latency import transfer_feasibility
+from keeper.policy.venue_rule import Market
+from keeper.risk.latency import transfer_feasibilities
 from keeper.risk.scan import scan_risk
 
 GREEKS = ("delta_base", "gamma_base_per_usd", "vega_usd_per_vol", "theta_usd_per_day")
@@ -37,7 +36,8 @@ def margin_profile(
     profile: ProfileParams,
     accounts: Sequence[Account],
     *,
-    snapshot: Snapshot,
+    market: Market,
+    lines: Mapping[str, Line],
     valuation: Valuation,
     model: HouseModel,
     house: HouseParams,
@@ -47,6 +47,8 @@ def margin_profile(
 
     Parameters
     ----------
+    lines
+        By account, at least those of `accounts` that are priced and have one.
     model
         The contracts that anybody holds, revalued: `house_of` of the same valuation.
 
@@ -55,7 +57,6 @@ def margin_profile(
     Net Greeks are sums over accounts; gross ones sum the absolute net of each account. The scan
     charges one scenario to all accounts at once; its gross counterpart charges each its own worst.
     """
-    market = market_of(snapshot)
     priced = [a for a in accounts if a.id not in valuation.unpriced]
     rows = account_rows(valuation, priced)
     held = rows[:, model.rows]
@@ -79,7 +80,7 @@ def margin_profile(
         house=requirement,
         netting_benefit_usd=max(0.0, requirement.gross_scan_usd - requirement.scan_usd),
         exposures=tuple(_exposure(underlying, valuation, table) for underlying, table in greeks.items()),
-        transfer=tuple(_transfer(a, market, valuation, house, transfer) for a in priced),
+        transfer=_transfers(priced, lines, valuation, house, transfer),
         accounts=tuple(
             dataclasses.replace(
                 _account_risk(a, market.instruments, valuation, float(v), alone),
@@ -142,36 +143,43 @@ def _venue_sum(accounts: Sequence[Account]) -> VenueSum:
     )
 
 
-def _transfer(
-    account: Account,
-    market: Market,
+def _transfers(
+    accounts: Sequence[Account],
+    lines: Mapping[str, Line],
     valuation: Valuation,
     house: HouseParams,
     params: TransferParams,
-) -> Transfer:
-    """Third figure: collateral from another chain against the account's own line."""
-    line = line_of(account, market)
-    if line is None:
-        return Transfer(
-            account=account.id, distance=None, liquidation_price_usd=None, time_to_barrier_s=None,
-            latency_s=params.latency_s, hit_probability=None, feasible=None,
-        )  # fmt: skip
-    figure = transfer_feasibility(
-        account.id,
-        drop=-line.move,
-        vol=params.stress_vol_factor * vol_of(line.underlying, valuation, house),
+) -> tuple[Transfer, ...]:
+    """Third figure: collateral from another chain against each account's own line."""
+    near = [lines[a.id] for a in accounts if a.id in lines]
+    vols = {u: vol_of(u, valuation, house) for u in {line.underlying for line in near}}
+    figures = transfer_feasibilities(
+        [a.id for a in accounts if a.id in lines],
+        drop=[-line.move for line in near],
+        vol=[params.stress_vol_factor * vols[line.underlying] for line in near],
         latency_s=params.latency_s,
         tolerated=params.tolerated_probability,
     )
+    found = {
+        figure.account: Transfer(
+            account=figure.account,
+            distance=line.distance,
+            liquidation_price_usd=line.price_usd,
+            time_to_barrier_s=figure.time_to_barrier_s,
+            latency_s=figure.latency_s,
+            hit_probability=figure.hit_probability,
+            feasible=figure.feasible,
+        )
+        for figure, line in zip(figures, near, strict=True)
+    }
+    return tuple(found.get(a.id) or _without_line(a, params) for a in accounts)
+
+
+def _without_line(account: Account, params: TransferParams) -> Transfer:
     return Transfer(
-        account=account.id,
-        distance=line.distance,
-        liquidation_price_usd=line.price_usd,
-        time_to_barrier_s=figure.time_to_barrier_s,
-        latency_s=figure.latency_s,
-        hit_probability=figure.hit_probability,
-        feasible=figure.feasible,
-    )
+        account=account.id, distance=None, liquidation_price_usd=None, time_to_barrier_s=None,
+        latency_s=params.latency_s, hit_probability=None, feasible=None,
+    )  # fmt: skip
 
 
 def vol_of(underlying: str, valuation: Valuation, house: HouseParams) -> float:

@@ -13,8 +13,9 @@ from keeper.model.params import HouseParams
 from keeper.model.stress import Shock, StressKind, StressResult, Weakest
 from keeper.policy.house import HouseModel, house_model, house_requirement
 from keeper.policy.profile import account_rows, cash_of
+from keeper.policy.rule import Factors, Rule
 from keeper.policy.valuation import Valuation
-from keeper.policy.venue_rule import Factors, Market, Rule, rule_of
+from keeper.policy.venue_rule import Market, rule_of
 from keeper.risk.inputs import Floats
 from keeper.risk.revaluation import revalue
 from keeper.risk.scenarios import Scenarios

@@ -12,6 +12,7 @@ Source: reflection principle, for example Shreve, Stochastic Calculus for Financ
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,17 +172,36 @@ def transfer_feasibility(
     UnfitValueError
         Out of those ranges.
     """
-    require("latency_s", latency_s, latency_s >= 0.0, "at least 0")
     if drop is None:
-        time_s, chance = math.inf, 0.0
+        require("latency_s", latency_s, latency_s >= 0.0, "at least 0")
+        return TransferFeasibility(
+            account=account, time_to_barrier_s=math.inf, latency_s=latency_s, hit_probability=0.0
+        )
+    (figure,) = transfer_feasibilities(
+        [account], drop=[drop], vol=[vol], latency_s=latency_s, tolerated=tolerated
+    )
+    return figure
+
+
+def transfer_feasibilities(
+    accounts: Sequence[str], *, drop: ArrayLike, vol: ArrayLike, latency_s: float, tolerated: float
+) -> tuple[TransferFeasibility, ...]:
+    """Return the third figure for each of A accounts that a price liquidates.
+
+    Arguments and errors as `transfer_feasibility`, `drop` and `vol` of shape (A,).
+    """
+    require("latency_s", latency_s, latency_s >= 0.0, "at least 0")
+    drops, vols = finite("drop", drop), finite("vol", vol)
+    times_s = time_to_barrier_s(drops, vols, tolerated)
+    if latency_s < math.inf:
+        chances = hit_probability(drops, vols, latency_s)
     else:
-        time_s = float(time_to_barrier_s(drop, vol, tolerated))
-        if latency_s < math.inf:
-            chance = float(hit_probability(drop, vol, latency_s))
-        else:
-            chance = 1.0 if vol > 0.0 or drop == 0.0 else 0.0
-    return TransferFeasibility(
-        account=account, time_to_barrier_s=time_s, latency_s=latency_s, hit_probability=chance
+        chances = np.where((vols > 0.0) | (drops == 0.0), 1.0, 0.0)
+    return tuple(
+        TransferFeasibility(
+            account=account, time_to_barrier_s=time_s, latency_s=latency_s, hit_probability=chance
+        )
+        for account, time_s, chance in zip(accounts, times_s.tolist(), chances.tolist(), strict=True)
     )
 
 

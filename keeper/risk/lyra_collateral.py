@@ -6,9 +6,11 @@ Source: @lyrafinance/protocol 0.1.3-alpha, `OptionGreekCache.getMinCollateral`.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from keeper.model.units import SECONDS_PER_YEAR
 from keeper.risk import black76
+from keeper.risk.inputs import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,23 +37,26 @@ class CollateralTerms:
     """Rate and carry per year."""
 
 
-def shock_vol(terms: CollateralTerms, seconds: float) -> float:
+def shock_vol(terms: CollateralTerms, seconds: ArrayLike) -> Floats:
     """Return the vol that the requirement is priced at: a up to point a, b from point b, linear between."""
     a_s, b_s = terms.shock_vol_point_a_s, terms.shock_vol_point_b_s
-    return float(np.interp(seconds, [a_s, b_s], [terms.shock_vol_a, terms.shock_vol_b]))
+    vols: Floats = np.interp(
+        np.asarray(seconds, dtype=np.float64), [a_s, b_s], [terms.shock_vol_a, terms.shock_vol_b]
+    )
+    return vols
 
 
 def min_collateral(
     terms: CollateralTerms,
     *,
-    is_call: bool,
-    in_base: bool,
+    is_call: ArrayLike,
+    in_base: ArrayLike,
     strike_usd: ArrayLike,
-    seconds: float,
+    seconds: ArrayLike,
     spot_usd: ArrayLike,
     amount_base: ArrayLike,
-) -> NDArray[np.float64]:
-    """Return the least collateral of a short option at each spot, or of many short options of one expiry.
+) -> Floats:
+    """Return the least collateral of short options of one venue, each at its spots.
 
     With S' the shocked spot and BS Black-Scholes at the shock vol:
 
@@ -64,20 +69,21 @@ def min_collateral(
     is_call, in_base
         Option right, and whether the collateral is the underlying (calls only).
     seconds
-        To expiry, at least 0.
+        To expiry; after it, as at it.
     spot_usd, strike_usd, amount_base
-        Spot, strike and size q > 0 of the short, of any shapes that broadcast; the result has theirs.
+        Spot, strike and size q > 0 of the short. All arguments broadcast; the result has their shape.
     """
     spot = np.asarray(spot_usd, dtype=np.float64)
     amount = np.asarray(amount_base, dtype=np.float64)
-    shocked = spot * (terms.call_spot_shock if is_call else terms.put_spot_shock)
-    T = max(seconds, 0.0) / 31_536_000
+    shocked = spot * np.where(is_call, terms.call_spot_shock, terms.put_spot_shock)
+    T = np.maximum(seconds, 0.0) / SECONDS_PER_YEAR
     growth = np.exp(terms.rate * T)
-    unit_usd = black76.price(
+    all_usd = amount * black76.price(
         shocked * growth, strike_usd, T, shock_vol(terms, seconds), call=is_call, discount=1.0 / growth
     )
-    if in_base:
-        wanted = np.maximum(unit_usd * amount / shocked, terms.min_static_base)
-        return np.minimum(wanted, amount)
-    wanted = np.maximum(unit_usd * amount, terms.min_static_quote)
-    return wanted if is_call else np.minimum(wanted, amount * np.asarray(strike_usd))
+    needed = np.maximum(all_usd, terms.min_static_quote)
+    needed = np.where(is_call, needed, np.minimum(needed, amount * np.asarray(strike_usd)))
+    if np.any(in_base):
+        base = np.minimum(np.maximum(all_usd / shocked, terms.min_static_base), amount)
+        needed = np.where(in_base, base, needed)
+    return needed

@@ -5,7 +5,7 @@ import json
 import math
 import struct
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, IntEnum, StrEnum
 
 import pytest
 from hypothesis import given
@@ -27,6 +27,18 @@ trees = st.recursive(
 
 class Colour(StrEnum):
     RED = "red"
+
+
+class Rank(IntEnum):
+    FIRST = 1
+
+
+class Mark(Enum):
+    CROSS = "x"
+
+
+class Cents(int):
+    """A subclass, as JSON must not see it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +86,40 @@ def test_what_is_no_value_is_refused(value: object) -> None:
 
 def test_true_is_not_one() -> None:
     assert canonical_json([True, 1, 1.0]) == b"[true,1,1.0]"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(Colour.RED, str), (Rank.FIRST, int), (Mark.CROSS, str), (Cents(7), int), (True, bool), (2.5, float)],
+)
+def test_what_is_left_is_of_a_type_that_json_has(value: object, kind: type) -> None:
+    for nested in (
+        plain(value),
+        plain([value])[0],
+        plain({"a": value})["a"],
+        plain(Held(value=value))["value"],
+    ):
+        assert type(nested) is kind
+        assert nested == plain(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    value: object
+
+
+@given(
+    st.recursive(
+        scalars | st.binary(), lambda inner: st.lists(inner) | st.builds(lambda x: Held(value=x), inner)
+    )
+)
+def test_the_fields_of_a_value_are_the_keys_of_an_object(tree: object) -> None:
+    def spelled(value: object) -> object:
+        if isinstance(value, Held):
+            return {"value": spelled(value.value)}
+        if isinstance(value, bytes):
+            return f"0x{value.hex()}"
+        return [spelled(item) for item in value] if isinstance(value, list) else value
+
+    expected = json.dumps(spelled(tree), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical_json(tree) == expected.encode("utf-8", "strict")

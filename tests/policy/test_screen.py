@@ -13,6 +13,7 @@ from keeper.model.book import Account, Balance, Position, Requirement
 from keeper.model.reads import Address
 from keeper.model.snapshot import VenueState
 from keeper.model.units import Wad, to_float
+from keeper.policy.rule import NOW
 from keeper.policy.screen import (
     EXACT_USD,
     Holding,
@@ -24,7 +25,7 @@ from keeper.policy.screen import (
     suspects,
     unlike,
 )
-from keeper.policy.venue_rule import NOW, market_of, twin_of
+from keeper.policy.venue_rule import market_of, twin_of
 from tests.support.books import (
     CALL,
     CALL_ID,

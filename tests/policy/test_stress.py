@@ -16,9 +16,10 @@ from keeper.model.snapshot import Snapshot
 from keeper.model.stress import ProfileStress, Shock, StressKind, StressResult
 from keeper.model.units import floor_to_wad, to_float
 from keeper.policy.decide import margin_profiles
+from keeper.policy.rule import NOW, Factors
 from keeper.policy.stress import stress
 from keeper.policy.stress_table import UserShock
-from keeper.policy.venue_rule import NOW, Factors, market_of, rule_of
+from keeper.policy.venue_rule import market_of, rule_of
 from keeper.risk.stress_days import LIBRARY
 from tests.support.books import (
     CALL_ID,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from keeper.model.book import Account, Balance, Position
 from keeper.model.units import to_float
-from keeper.policy.venue_rule import NOW, Factors, Market, Standing, market_of, rule_of, twin_of
+from keeper.policy.rule import NOW, Factors, Standing
+from keeper.policy.venue_rule import Market, market_of, rule_of, twin_of
 from keeper.risk.lyra_collateral import CollateralTerms, min_collateral
 from tests.support.books import CALL_ID, CURIE, LYRA, PUT_ID, curie_account, lyra_short, snapshot, wad
 

@@ -11,8 +11,9 @@ from keeper.model.margin import AccountRisk, MarginProfile, Role
 from keeper.model.snapshot import Snapshot
 from keeper.model.units import Wad, to_float
 from keeper.policy.decide import margin_profiles
+from keeper.policy.rule import NOW
 from keeper.policy.valuation import value
-from keeper.policy.venue_rule import NOW, market_of, rule_of
+from keeper.policy.venue_rule import market_of, rule_of
 from keeper.policy.whatif import Move, Trade, WhatIf, whatif
 from keeper.policy.whatif_errors import (
     AmbiguousAccountError,
