@@ -1,0 +1,24 @@
+"""A Safe as a signer that is only ever proposed to: its owners sign and execute, the keeper does not.
+
+| module | what |
+| --- | --- |
+| `transaction` | SafeTx and its EIP-712 hash; pure |
+| `multisend` | several calls packed into one; pure |
+| `builder_file` | the file that Safe{Wallet}'s Transaction Builder loads; pure |
+| `contract` | what is read of a Safe, and what the contract itself says of hash and outcome |
+| `draft` | what of a plan is the Safe's to do: encoded, allowed, simulated, within limits |
+| `proposal` | from its steps to one transaction, which the Safe has agreed to |
+
+Decisions:
+
+* `execTransaction` is not in the ABI that is kept of the Safe, and nothing here has a way to broadcast. A
+  proposal is text: a table, a hash, a file.
+* Several steps are one transaction, so that none of them happens without the others. They go through
+  MultiSendCallOnly, which cannot make the Safe run foreign code, and only at its deterministic addresses: the
+  address is then proof of the code.
+* What is proposed obeys what is sent obeys: the allow-list, the promises, the caps. Gas is paid by whoever
+  executes, so the caps on gas hold, and the Safe itself needs none.
+* The hash is computed here and by the contract, and nothing is shown unless both agree.
+* A proposal is not journaled: a record kind of its own would change the journal's format, and what the Safe
+  does later is seen by the next cycle as what the chain says.
+"""

@@ -1,0 +1,1 @@
+"""Tests of keeper.execution.safe."""
