@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
 
+from keeper.config.policy_tables import PolicyTable
 from keeper.config.tables import (
     ChainTable,
     CycleTable,
     JournalTable,
     LimitTable,
     Mode,
-    PolicyTable,
     ProfileTable,
     ScreenTable,
     SignerTable,

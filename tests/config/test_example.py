@@ -10,8 +10,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from keeper.config.load import load
+from keeper.config.policy_tables import HedgeTable
 from keeper.config.settings import Settings
-from keeper.config.tables import ChainTable, HedgeTable, ProfileTable, Table, VenueTable
+from keeper.config.tables import ChainTable, ProfileTable, Table, VenueTable
 from tests.config.conftest import EXAMPLE
 
 NAMED: dict[str, type[Table]] = {
@@ -94,6 +95,6 @@ def test_every_stated_default_is_true(key: str) -> None:
         assert field.default is None
         return
     value: Any = tomllib.loads(f"value = {text}")["value"]
-    default = to_jsonable_python(field.default)
+    default = to_jsonable_python(field.get_default(call_default_factory=True))
     assert value == default
     assert type(value) is type(default)

@@ -6,8 +6,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from eth_utils.address import to_checksum_address
-
+from keeper.model.addresses import checksummed
 from keeper.model.instrument import instrument_id
 from keeper.model.reads import Address, Call, Send
 from keeper.model.units import Wad, from_raw
@@ -45,7 +44,7 @@ def risk_factors(venue: Venue) -> Mapping[Address, str]:
     factors: dict[Address, str] = {}
     for key, underlying in venue.underlyings:
         try:
-            factors[Address(to_checksum_address(key))] = underlying
+            factors[checksummed(key)] = underlying
         except ValueError:
             raise VenueUnfitError(
                 venue.id, f"underlyings names {key!r}, which is no token's address"
