@@ -11,11 +11,13 @@ import pytest
 from coincurve import PrivateKey
 from eth_account import Account
 
+from keeper.execution.signer import HashSigner
 from keeper.execution.signer.errors import SignedOtherwise, SignerRefused, SignerUnfit, SignerUnreachable
 from keeper.execution.signer.kms import KmsSigner
 from keeper.execution.signer.transaction import CURVE_ORDER
 from keeper.model.reads import Address
 from tests.execution.signer.samples import ADDRESS, KEY, LEGACY, MODERN, OTHER_KEY, Reply, serving
+from tests.execution.signer.test_hashes import DIGEST, THEIRS
 
 pytest.importorskip("boto3")
 
@@ -232,3 +234,22 @@ def test_credentials_that_are_lost_on_the_way_are_transient(monkeypatch: pytest.
         monkeypatch.setattr(signer._client, "sign", none_left)
         with pytest.raises(SignerUnreachable, match="no usable credentials"):
             signer.sign(MODERN)
+
+
+@pytest.mark.parametrize("high_s", [False, True])
+def test_a_hash_is_signed_as_it_is_given(high_s: bool) -> None:
+    stand_in = StandIn()
+    stand_in.high_s = high_s
+    with loaded(stand_in) as signer:
+        assert isinstance(signer, HashSigner)
+        assert signer.sign_hash(DIGEST) == THEIRS
+    _, asked = stand_in.requests[-1]
+    assert base64.b64decode(asked["Message"]) == DIGEST
+
+
+def test_a_hash_signed_with_another_key_is_a_tripwire() -> None:
+    stand_in = StandIn()
+    with loaded(stand_in) as signer:
+        stand_in.signs_with = PrivateKey.from_hex(OTHER_KEY[2:])
+        with pytest.raises(SignedOtherwise, match=f"not one of {ADDRESS} for this hash"):
+            signer.sign_hash(DIGEST)
