@@ -17,6 +17,7 @@ from keeper.cli import (
     margin,
     plan,
     profile,
+    propose,
     replay,
     run,
     stress,
@@ -63,6 +64,7 @@ app.add_typer(devnet.app, name="devnet")
 app.command("check")(check.command)
 app.command("profile")(profile.command)
 app.command("plan")(plan.command)
+app.command("propose")(propose.command)
 app.command("stress")(stress.command)
 app.command("whatif")(whatif.command)
 app.command("run")(run.command)
