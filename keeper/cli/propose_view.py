@@ -69,8 +69,22 @@ def batch_of(proposed: Proposed, *, now_s: float | None = None) -> str:
 def propose_document(proposed: Proposed, out: Path | None) -> dict[str, Any]:
     """Return the `keeper.propose/1` object.
 
-    `proposal` is null where nothing is proposed. Each of `steps` has `tx`, `simulated` and `promise` as the
-    transactions of `keeper.plan/1` have them.
+    | key | what |
+    | --- | --- |
+    | plan_id, taken_at_s, snapshot_digest, params_digest, gaps | as in plan and profile |
+    | halted | why the keeper itself sends nothing just now; null where it may |
+    | safe | address, chain_id, version, nonce, threshold, owners, singleton, guard (null: none) |
+    | proposal | null where nothing is proposed, else the keys below |
+    | .hash, .domain_hash, .message_hash | safeTxHash and its two parts, 0x-prefixed |
+    | .nonce, .threshold, .block | of the Safe; the latest block when it was built |
+    | .multi_send | who carries out several steps as one; null for a single step |
+    | .gas | of all steps; null where one is unknown |
+    | .expires_at_s | chain time after which a trade in it reverts; null where there is none |
+    | .typed_data | the SafeTx as EIP-712 typed data: what `hash` is the hash of |
+    | .signatures | [{signer, signature}], r, s and v (27 or 28) together; empty without `--sign` |
+    | steps | in order: action_id, kind, subject, what, call, selector; tx, simulated, promise as in a plan |
+    | left_out | action_id, kind, subject, reason, failed (the Safe's to do, and cannot be done) |
+    | out | the file that was written; null for none |
     """
     plan, safe = proposed.plan, proposed.safe
     return {
@@ -244,6 +258,8 @@ def _to_sign(proposed: Proposed, proposal: Proposal, out: Path | None) -> Render
         grid.add_row("executable", f"until {until}; then a trade in it reverts (--open-for)")
     for signature in proposed.signatures:
         grid.add_row("signed by", f"{signature.signer}\n{signature.signature}")
+    if len(proposed.signatures) >= safe.threshold:
+        grid.add_row("", Text("That is all it needs: whoever has this can execute it", style="bold yellow"))
     if out is not None:
         grid.add_row("file", f"{out}: load it in Safe{{Wallet}}, Transaction Builder")
     grid.add_row(

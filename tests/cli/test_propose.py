@@ -20,13 +20,16 @@ from keeper.store.store import Store
 from tests.cli.conftest import Ran, Run
 from tests.execution.signer.samples import Reply, serving
 from tests.support.chains import Chains
-from tests.support.rpc_proxy import RpcProxy, refused
+from tests.support.rpc_proxy import RpcProxy, answered, refused
 from tests.support.safe import signed_packed
 from tests.support.safe_house import KEYS, House, house, impersonating
 
 pytestmark = pytest.mark.devnet
 
 LIQUIDATED: Final = 3
+_TRIAL: Final = "b4faba09"
+"""simulateAndRevert(address,bytes)"""
+
 _SENDING: Final = ("eth_send", "eth_sign", "personal_", "anvil_", "evm_")
 
 
@@ -329,6 +332,25 @@ def test_a_call_that_no_adapter_declares_is_not_proposed(
     assert "0xa8f35adf" in top_up["reason"]
 
 
+def test_a_quorum_tries_it_on_every_endpoint(run: Run, ours: House, tmp_path: Path) -> None:
+    url = ours.chains.url(OPTIMISM)
+    with RpcProxy(url) as proxy:
+        both = f'["{url}", "{proxy.url}"]\nquorum = 2'
+        ours.config(tmp_path, (f'["{url}"]', both))
+        assert proposed(run, ours, tmp_path, OPTIMISM).code == 0
+        proxy.fault(answered("0x"), "eth_call", when=lambda params: _TRIAL in params[0].get("data", ""))
+        ran = proposed(run, ours, tmp_path, OPTIMISM, "--json")
+    assert ran.code == 1
+    assert ran.json["error"] == "AbiMismatch", ran.json["message"]
+
+
+def test_a_node_may_be_asked_to_estimate_the_safes_gas(run: Run, ours: House, tmp_path: Path) -> None:
+    ours.config(tmp_path, ("chain_id = 10\n", 'chain_id = 10\ngas_by = "estimate"\n'))
+    ran = proposed(run, ours, tmp_path, OPTIMISM, "--json")
+    assert ran.code == 0
+    assert all(step["simulated"]["gas"] > 21_000 for step in ran.json["steps"])
+
+
 def test_a_node_without_block_simulation_proves_it_too(run: Run, ours: House, tmp_path: Path) -> None:
     usual = proposed(run, ours, tmp_path, OPTIMISM, "--json").json
     with RpcProxy(ours.chains.url(OPTIMISM)) as proxy:
@@ -437,6 +459,14 @@ def test_a_signature_is_asked_for_twice(run: Run, ours: House, tmp_path: Path) -
     assert ran.code == 2
     assert '--sign needs mode = "live"' in ran.err
     assert proposed(run, ours, tmp_path, OPTIMISM, "--json").json["proposal"]["signatures"] == []
+
+
+def test_a_signature_that_is_enough_is_said_to_be(run: Run, chains: Chains, tmp_path: Path) -> None:
+    ours = house(chains, threshold=1)
+    chains.move()
+    words = "whoever has this can execute it"
+    assert words in proposed(run, ours, tmp_path, OPTIMISM, "--sign").out
+    assert words not in proposed(run, ours, tmp_path, OPTIMISM).out
 
 
 def test_a_signer_that_is_no_owner_is_told_so(run: Run, ours: House, tmp_path: Path) -> None:
