@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import urllib3
 
 from keeper.chain.errors import EndpointUnfit, NodeRefused, NodeUnreachable, RateLimited
-from keeper.chain.refusals import rate_limited, revert_data, unavailable
+from keeper.chain.refusals import of_any_limit, rate_limited, revert_data, says_rate, unavailable
 
 _LONGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 2**16
@@ -153,12 +153,16 @@ class Endpoint:
             return NodeRefused(self.host, method, 0, self._redacted(str(error)))
         code = error.get("code")
         text = self._redacted(str(error.get("message", "")))
-        if rate_limited(code if isinstance(code, int) else 0, text):
-            return RateLimited(self.host, f"rate limit ({text})", retry_after_s)
+        number = code if isinstance(code, int) else 0
+        refused = NodeRefused(self.host, method, number, text, revert_data(error.get("data")))
+        timed = retry_after_s is not None and of_any_limit(refused)
+        if timed or rate_limited(number, text):
+            certain = timed or says_rate(text) or number == 429
+            words = f"rate limit ({text or f'code {number}'})"
+            return RateLimited(self.host, words, retry_after_s, certain=certain)
         if unavailable(text):
             return self._failed(f"has nobody to ask ({text})")
-        data = revert_data(error.get("data"))
-        return NodeRefused(self.host, method, code if isinstance(code, int) else 0, text, data)
+        return refused
 
     def _failed(self, reason: str) -> NodeUnreachable:
         return NodeUnreachable(self.host, (reason,))

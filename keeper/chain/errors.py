@@ -58,9 +58,13 @@ class RateLimited(NodeUnreachable):
     retry_after_s: float | None
     """How long it wants to be left alone; None where it does not say."""
 
-    def __init__(self, host: str, reason: str, retry_after_s: float | None) -> None:
+    certain: bool
+    """False where only the error's code says so, which stands for limits of size too."""
+
+    def __init__(self, host: str, reason: str, retry_after_s: float | None, *, certain: bool = True) -> None:
         super().__init__(host, (reason,))
         self.retry_after_s = retry_after_s
+        self.certain = certain
 
 
 class QuorumMissing(NodeUnreachable):

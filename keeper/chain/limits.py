@@ -1,4 +1,4 @@
-"""The limits of one endpoint: how far back, how wide, how much at once.
+"""The limits of one endpoint: how far back, and how much at once. Those on events are in `event_limits`.
 
 Sizes are searched for by halving what is refused and growing what is answered, so that a few dozen small
 requests tell all. Each search raises `RateLimited`, `OutOfTime`, and `NodeUnreachable` where the node is
@@ -19,9 +19,6 @@ _BATCHES: Final = (32, 8, 2)
 _ENTRIES: Final = 500
 _REFINED: Final = 4
 """Steps between what was answered and what was refused."""
-
-_NO_EVENT: Final = "0x" + 32 * "00"
-"""A topic that nothing has: the range is measured, not what lies in it."""
 
 GAS_LEFT: Final = GAUGE_CODE
 """As the code of a new contract: answers how much gas the call was given, on a node without overrides too."""
@@ -44,6 +41,11 @@ class Need:
     """First block whose events are read; None where no venue's are."""
 
     logs_at: tuple[Address, ...] = ()
+    """Contracts whose events are read."""
+
+    events: tuple[str, ...] = ()
+    """Selectors of these events, 0x-prefixed."""
+
     pin_at: str = "latest"
 
 
@@ -69,7 +71,7 @@ def depth(asking: Asking, need: Need, head: int) -> Reach:
         return refused or asking.refusal(lambda: asking.ask("eth_call", [call, tag]))
 
     wanted = min(_lag(asking, need, head) + need.depth_blocks, head)
-    return _search(wanted, head, refusal, growing=8)
+    return search(wanted, head, refusal, growing=8)
 
 
 def _lag(asking: Asking, need: Need, head: int) -> int:
@@ -83,24 +85,6 @@ def _lag(asking: Asking, need: Need, head: int) -> int:
         return 0
 
 
-def logs(asking: Asking, need: Need, head: int) -> Reach | None:
-    """Search how many blocks one request for events may span."""
-    if need.logs_from is None:
-        return None
-    whole = max(1, head - need.logs_from + 1)
-
-    def refusal(span: int) -> str:
-        question = {
-            "address": list(need.logs_at),
-            "topics": [_NO_EVENT],
-            "fromBlock": hex(head - span + 1),
-            "toBlock": hex(head),
-        }
-        return asking.refusal(lambda: len(asking.ask("eth_getLogs", [question])))
-
-    return _search(min(need.log_blocks, whole), whole, refusal, growing=8)
-
-
 def gas(asking: Asking, need: Need) -> Reach:
     """Search how much gas a view is given: a node may refuse more, or silently give less."""
     given: list[int] = []
@@ -111,7 +95,7 @@ def gas(asking: Asking, need: Need) -> Reach:
 
         return asking.refusal(ask)
 
-    found = _search(need.call_gas, need.call_gas, refusal)
+    found = search(need.call_gas, need.call_gas, refusal)
     # A little goes before the code can look: intrinsic gas, and what the code costs.
     granted = found.found if given and given[-1] > 0.9 * found.found else (given or [0])[-1]
     return Reach(wanted=found.wanted, found=granted, refused=found.refused)
@@ -131,7 +115,7 @@ def entries(asking: Asking, need: Need) -> Reach:
 
         return asking.refusal(ask)
 
-    return _search(_ENTRIES, _ENTRIES, refusal)
+    return search(_ENTRIES, _ENTRIES, refusal)
 
 
 def batch(asking: Asking) -> Reach:
@@ -144,7 +128,7 @@ def batch(asking: Asking) -> Reach:
     return Reach(wanted=_BATCHES[0], found=1, refused=refused)
 
 
-def _search(wanted: int, most: int, refusal: Callable[[int], str], *, growing: int = 2) -> Reach:
+def search(wanted: int, most: int, refusal: Callable[[int], str], *, growing: int = 2) -> Reach:
     """Return the most that is answered: halved from `wanted` where that is refused, else grown to `most`."""
     refused = refusal(wanted)
     if not refused:

@@ -20,7 +20,8 @@ class LogReader:
         self._pinned = pinned
         self._widest_range = widest_range
         self._range = widest_range
-        """Blocks per request; halved where a node refuses, doubled with the next list of reads."""
+        """Blocks per request; halved where a node refuses so many, in whatever way, doubled with the next
+        list of reads."""
 
     def answer(self, logs: Logs, at: BlockRef) -> tuple[Log, ...] | Failed:
         """Return all events from `logs.from_block` to `at`, in chain order.
@@ -34,7 +35,7 @@ class LogReader:
         self._range = min(self._widest_range, 2 * self._range)
         try:
             raws = self._from_one_endpoint(logs, topics, at)
-            found = [self._checked(logs, raw, at) for raw in raws if not raw.get("removed")]
+            found = [self._checked(logs, raw, at) for raw in raws if not _removed(logs, raw)]
         except (NodeRefused, AbiMismatch) as problem:
             return Failed(_shown(logs), str(problem))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
@@ -57,19 +58,34 @@ class LogReader:
         first = logs.from_block
         while first <= at.number:
             last = min(at.number, first + self._range - 1)
-            span = {"fromBlock": hex(first), "toBlock": hex(last)}
             try:
-                raws += self._pool.request("eth_getLogs", [{"address": logs.to, "topics": [topics], **span}])
+                raws += self._range_of(logs, topics, first, last)
             except NodeRefused:
                 # Nodes word their limits in many ways, so every refusal is taken for one until a single
                 # block is refused too.
                 if last == first:
                     self._range = self._widest_range
                     raise
-                self._range = (last - first + 1) // 2
+            except NodeUnreachable:
+                # So may be silence, and a code that stands for the rate too: a single block shows which.
+                if last == first:
+                    raise
+                self._range_of(logs, topics, first, first)
+            else:
+                first = last + 1
                 continue
-            first = last + 1
+            self._range = (last - first + 1) // 2
         return raws
+
+    def _range_of(self, logs: Logs, topics: list[str], first: int, last: int) -> list[Any]:
+        question = {
+            "address": logs.to, "topics": [topics], "fromBlock": hex(first), "toBlock": hex(last)
+        }  # fmt: skip
+        told = self._pool.request("eth_getLogs", [question], sized=last > first)
+        if not isinstance(told, list):
+            # An empty object or string would pass for a range without events.
+            raise AbiMismatch(_shown(logs), f"answered {str(told)[:40]!r}, expected a list of logs")
+        return told
 
     def _checked(self, logs: Logs, raw: Any, at: BlockRef) -> Log:
         log = decode_log(logs.contract, logs.events, raw)
@@ -78,6 +94,14 @@ class LogReader:
                 _shown(logs), f"was given a log of {raw['address']} in block {log.block_number}"
             )
         return log
+
+
+def _removed(logs: Logs, raw: Any) -> bool:
+    """Whether a log is of a block that was taken by a reorg."""
+    removed = raw.get("removed")
+    if removed is not None and not isinstance(removed, bool):
+        raise AbiMismatch(_shown(logs), f"was given a log that is {str(removed)[:40]!r} removed")
+    return removed is True
 
 
 def _shown(logs: Logs) -> str:

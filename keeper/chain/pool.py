@@ -134,11 +134,19 @@ class NodePool:
             raise NodeUnreachable(self._name, reasons)
 
     def request(
-        self, method: str, params: Params, *, elsewhere: Callable[[NodeRefused], bool] = lambda _: False
+        self,
+        method: str,
+        params: Params,
+        *,
+        elsewhere: Callable[[NodeRefused], bool] = lambda _: False,
+        sized: bool = False,
     ) -> Any:
         """Return the result of one request from the first endpoint that gives one.
 
-        An endpoint's own error is final, unless `elsewhere` says that another endpoint may know better.
+        An endpoint's own error is final, unless `elsewhere` says that another endpoint may know better. Where
+        less may be asked, `sized`, it also is final that an endpoint asks for patience by a code that stands
+        for limits of size too: that raises `RateLimited`, and no endpoint rests.
+
         Raises `NodeRefused`, `NodeUnreachable` when no endpoint answers within the timeout, and `WrongChain`
         when all of them serve another chain and have never served ours.
         """
@@ -153,6 +161,8 @@ class NodePool:
                         raise
                     refused = refusal
                 except (NodeUnreachable, WrongChain) as problem:
+                    if sized and isinstance(problem, RateLimited) and not problem.certain:
+                        raise
                     self._rest(seat, problem)
             if refused is not None:
                 raise refused

@@ -12,9 +12,10 @@ from email.utils import parsedate_to_datetime
 from statistics import median
 from typing import Any, Final
 
-from keeper.chain import limits
+from keeper.chain import event_limits, limits
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import NodeRefused, NodeUnreachable, RateLimited
+from keeper.chain.event_limits import Results
 from keeper.chain.limits import Need, Reach
 from keeper.chain.multicall import GAUGE, GAUGE_CODE, GET_CHAIN_ID
 from keeper.chain.patience import MALFORMED, REQUEST_S, Asking, OutOfTime, words
@@ -58,6 +59,9 @@ class Probed:
 
     logs: Reach | None = None
     """Blocks in one request for events."""
+
+    results: Results | None = None
+    """Events in one answer."""
 
     gas: Reach | None = None
     """Gas that a view is given."""
@@ -144,11 +148,12 @@ def _probed(asking: Asking, need: Need, wall: Callable[[], float]) -> Probed:
         steps: tuple[tuple[str, Callable[[], Any]], ...] = (
             ("block_time_s", lambda: _block_time_s(asking, head)),
             ("depth", lambda: limits.depth(asking, need, head.number)),
-            ("logs", lambda: limits.logs(asking, need, head.number)),
+            ("logs", lambda: event_limits.blocks(asking, need, head.number)),
             ("gas", lambda: limits.gas(asking, need)),
             ("entries", lambda: limits.entries(asking, need)),
             ("batch", lambda: limits.batch(asking)),
             ("features", lambda: _features(asking, need, head)),
+            ("results", lambda: event_limits.results(asking, need, head.number, found.get("logs"))),
         )
         for name, step in steps:
             try:

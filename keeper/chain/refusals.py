@@ -99,6 +99,7 @@ _NO_SUCH_BLOCK_YET: Final = (
 _TAG_UNKNOWN: Final = ("hex string without 0x prefix", "invalid block number", "unknown block tag")
 _UNSUPPORTED: Final = ("method not found", "not supported", "does not exist", "not available", "unsupported")
 _RATE_CODES: Final = (429, -32005, -32029)
+_EITHER: Final = "limit exceeded"
 
 _GAS_LIMIT: Final = (
     "intrinsic gas",
@@ -213,10 +214,24 @@ def reverted(refusal: NodeRefused) -> bool:
 
 def rate_limited(code: int, text: str) -> bool:
     """Whether the node asks for patience. Result limits share a code with it: words decide first."""
-    lower = text.lower()
-    if any(words in lower for words in _RATE_LIMITED):
+    if says_rate(text):
         return True
-    return code in _RATE_CODES and not any(words in lower for words in (*_TOO_LARGE, *_GAS_LIMIT))
+    return code in _RATE_CODES and not any(words in text.lower() for words in (*_TOO_LARGE, *_GAS_LIMIT))
+
+
+def says_rate(text: str) -> bool:
+    """Whether words, not a code alone, ask for patience."""
+    return any(words in text.lower() for words in _RATE_LIMITED)
+
+
+def of_any_limit(refusal: NodeRefused) -> bool:
+    """Whether a refusal may be for the rate as well as for the size: the words that go with the code.
+
+    Source: EIP-1474, error code -32005.
+    """
+    said = refusal.text.lower()
+    known = any(words in said for words in (*_TOO_LARGE, *_GAS_LIMIT) if words != _EITHER)
+    return refusal.code in _RATE_CODES and not known
 
 
 def unavailable(text: str) -> bool:

@@ -5,47 +5,12 @@ from typing import Any
 
 import pytest
 
-from keeper.chain.limits import Need, Reach
-from keeper.chain.multicall import MULTICALL3
+from keeper.chain.limits import Reach
 from keeper.devnet.node import Node
-from tests.chain.conftest import CHAIN_ID
 from tests.chain.probed import NEED, asked
 from tests.support.rpc_proxy import BATCH, Exchange, Reply, RpcProxy, answered, garbage, refused
 
 pytestmark = pytest.mark.faults
-
-
-def span(params: list[Any]) -> int:
-    return int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
-
-
-@pytest.mark.parametrize("limit", [1, 2, 20, 63])
-def test_a_range_limit_is_found_below_what_was_wanted(site: RpcProxy, limit: int) -> None:
-    fault = refused(-32005, f"query exceeds max block range {limit}")
-    site.fault(fault, "eth_getLogs", when=lambda params: span(params) > limit)
-    logs = asked(site).logs
-    assert logs is not None
-    assert logs.wanted == 64
-    assert limit * 0.9 - 1 <= logs.found <= limit
-    assert logs.refused == f"query exceeds max block range {limit}"
-
-
-def test_a_range_limit_above_what_is_wanted_is_no_refusal_of_it(site: RpcProxy) -> None:
-    site.fault(refused(-32000, "too wide"), "eth_getLogs", when=lambda params: span(params) > 80)
-    assert asked(site).logs == Reach(wanted=64, found=64, refused="too wide")
-
-
-def test_no_events_at_all(site: RpcProxy) -> None:
-    site.fault(refused(-32601, "method not found"), "eth_getLogs")
-    assert asked(site).logs == Reach(wanted=64, found=0, refused="method not found")
-
-
-def test_no_venue_no_question_about_events(site: RpcProxy) -> None:
-    need = Need(
-        chain_id=CHAIN_ID, multicall=MULTICALL3, call_gas=10**7, depth_blocks=1, log_blocks=1, logs_from=None
-    )
-    assert asked(site, need).logs is None
-    assert site.count("eth_getLogs") == 0
 
 
 @pytest.mark.parametrize("method", ["eth_getBalance", "eth_call"])

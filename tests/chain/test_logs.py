@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from keeper.chain.abi import event
 from keeper.chain.client import ChainClient
-from keeper.chain.errors import PinnedBlockGone
+from keeper.chain.errors import NodeUnreachable, PinnedBlockGone
 from keeper.chain.multicall import MULTICALL3
 from keeper.devnet.node import Node
 from keeper.model.reads import Address, Failed, Log, Logs, Reads
 from keeper.model.snapshot import BlockRef
 from tests.chain.conftest import EVENTS, LOUD
-from tests.support.rpc_proxy import Play, RpcError, RpcProxy, changed, dropped, refused
+from tests.support.rpc_proxy import Fault, Play, RpcError, RpcProxy, changed, dropped, refused
 
 CLEARING = "curie/ClearingHouse"
 EVENT = "PositionLiquidated"
@@ -194,6 +194,48 @@ def test_a_log_that_was_not_asked_for_fails_the_read(
             return [raw(4), bad]
 
     assert isinstance(read(connect_to(Lying([], head=10)), logs()), Failed)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("bad", [None, {}, "", "0x", 0, True, [[]], {"logs": []}])
+def test_what_is_no_list_of_logs_is_not_a_range_without_any(
+    connect_to: Callable[..., ChainClient], bad: Any
+) -> None:
+    class Odd(Ledger):
+        def logs(self, question: dict[str, Any]) -> Any:
+            return bad
+
+    assert isinstance(read(connect_to(Odd([], head=10)), logs()), Failed)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("removed", ["false", "", 0, [], {}])
+def test_a_log_that_may_be_removed_or_not_is_not_passed_over(
+    connect_to: Callable[..., ChainClient], removed: Any
+) -> None:
+    class Odd(Ledger):
+        def logs(self, question: dict[str, Any]) -> Any:
+            return [raw(5, removed=removed)]
+
+    assert isinstance(read(connect_to(Odd([], head=10)), logs()), Failed)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("fault", [dropped(), refused(-32005, ""), refused(-32005, "slow down, please")])
+def test_a_node_that_refuses_by_silence_or_without_words_is_asked_for_less(
+    connect: Connect, fault: Fault
+) -> None:
+    def wide(params: list[Any]) -> bool:
+        return int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) >= 100
+
+    with RpcProxy(Ledger([5, 950], head=1000)) as proxy:
+        proxy.fault(fault, "eth_getLogs", when=wide)
+        client = connect(proxy.url)
+        for _ in range(2):
+            assert numbers(read(client, logs())) == [5, 950]
+        proxy.fault(fault, "eth_getLogs")
+        with pytest.raises(NodeUnreachable):
+            read(connect(proxy.url, timeout_s=0.3), logs())
 
 
 @pytest.mark.faults

@@ -18,7 +18,7 @@ from keeper.model.errors import ConfigError, DataError, KeeperError, TransientEr
 from keeper.model.reads import Address
 from keeper.model.snapshot import Snapshot
 from keeper.service.chains import finality_of
-from keeper.service.check.contracts import contracts, reading
+from keeper.service.check.contracts import contracts, events_asked, reading, selectors
 from keeper.service.check.endpoints import Chain, depth_needed, heard, judged, private
 from keeper.service.check.files import files
 from keeper.service.check.signer import balance, signers
@@ -80,6 +80,7 @@ def check(
 
 def _chain(settings: Settings, name: str, table: ChainTable) -> Chain:
     venues = [v for v in settings.venues() if v.chain_id == table.chain_id]
+    asked = [logs for venue in venues for logs in events_asked(venue)]
     return Chain(
         name=name,
         table=table,
@@ -90,8 +91,9 @@ def _chain(settings: Settings, name: str, table: ChainTable) -> Chain:
             call_gas=table.call_gas,
             depth_blocks=depth_needed(table),
             log_blocks=table.log_blocks,
-            logs_from=min((v.from_block for v in venues), default=None),
-            logs_at=tuple(sorted({address for v in venues for _, address in v.contracts})),
+            logs_from=min((logs.from_block for logs in asked), default=None),
+            logs_at=tuple(sorted({logs.to for logs in asked})),
+            events=tuple(sorted({selector for logs in asked for selector in selectors(logs)})),
             pin_at=table.pin_at,
         ),
     )

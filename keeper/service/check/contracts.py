@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
+from keeper.chain.abi import event
 from keeper.chain.client import ChainClient
 from keeper.execution.allowlist import AllowList
 from keeper.model.book import Wallet
 from keeper.model.errors import DataError, TransientError
-from keeper.model.snapshot import Snapshot
+from keeper.model.reads import Logs
+from keeper.model.snapshot import BlockRef, Snapshot
 from keeper.model.units import to_float
 from keeper.model.venue import Venue
-from keeper.protocols.adapter import Adapter, Finding
+from keeper.protocols.adapter import Adapter, Finding, Found
 from keeper.protocols.registry import ADAPTERS
 from keeper.service.check.verdicts import Checked, Section
 
@@ -41,6 +43,21 @@ def contracts(name: str, venue: Venue, client: ChainClient) -> Iterator[Checked]
         yield _calls(section, name, venue, adapter)
     except (DataError, TransientError) as error:
         yield section.fail(name, str(error), "answers to every read", f"see [venues.{name}]")
+
+
+def events_asked(venue: Venue) -> tuple[Logs, ...]:
+    """Return the events that a venue is followed by, from its first block on. Nobody is asked."""
+    at = BlockRef(chain_id=venue.chain_id, number=venue.from_block, hash="", parent_hash="", timestamp_s=0)
+    reads = ADAPTERS[venue.protocol]().survey(venue, Found(next_block=venue.from_block), (), at)
+    try:
+        return tuple(read for read in next(reads, ()) if isinstance(read, Logs))
+    finally:
+        reads.close()
+
+
+def selectors(logs: Logs) -> tuple[str, ...]:
+    """Return the first topics of what is asked for, 0x-prefixed."""
+    return tuple("0x" + event(logs.contract, name).selector.hex() for name in logs.events)
 
 
 def _calls(section: Section, name: str, venue: Venue, adapter: Adapter) -> Checked:

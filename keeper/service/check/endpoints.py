@@ -15,6 +15,9 @@ SKEW_S: Final = 5.0
 WRONG_SKEW_S: Final = 60.0
 """A clock this far off breaks what is signed with it: TLS, requests to a KMS."""
 
+_ROOM: Final = 2
+"""How many times as busy as now a chain's venues may become."""
+
 LEAST_GAS: Final = 1_000_000
 LEAST_REORG_BLOCKS: Final = 12
 _WITHOUT: Final = {
@@ -64,6 +67,7 @@ def judged(chain: Chain, section: Section, probed: Probed, peers: Sequence[Probe
     yield _clock(section, probed.ahead_s)
     yield _state(chain, section, probed)
     yield _events(chain, section, probed)
+    yield _results(chain, section, probed)
     yield _gas(chain, section, probed)
     yield _views(section, probed)
     yield _batch(section, probed)
@@ -158,6 +162,40 @@ def _events(chain: Chain, section: Section, probed: Probed) -> Checked:
         )
         return section.warn("events", found, expected, remedy)
     return section.ok("events", f"{logs.found:,} blocks{'' if logs.refused else ', all there are'}", expected)
+
+
+def _results(chain: Chain, section: Section, probed: Probed) -> Checked:
+    results = probed.results
+    if chain.need.logs_from is None:
+        return section.skipped("event counts", "no venue on this chain", "")
+    expected = f"all events of {chain.need.log_blocks:,} blocks in one answer, with room for twice as many"
+    if results is None:
+        nothing = probed.logs is not None and probed.logs.found == 0
+        return section.skipped("event counts", "no events" if nothing else _unasked(probed), expected)
+    key = f"under [chains.{chain.name}]"
+    if results.blocks == 0:
+        remedy = "another endpoint: accounts are found by their events"
+        return section.fail(
+            "event counts", f"not those of one block: {results.refused_own}", expected, remedy
+        )
+    found = f"{results.own:,} of ours in {results.blocks:,} blocks"
+    if results.missing:
+        found += f", {results.missing:,} more in the halves of them: it leaves some out without a word"
+        remedy = f"another endpoint, or log_blocks = {max(1, results.blocks // 4)} {key}: accounts are missed"
+        return section.fail("event counts", found, expected, remedy)
+    if results.blocks < results.wanted:
+        found += f", then: {results.refused_own}"
+        remedy = f"set log_blocks = {results.blocks} {key}: larger answers are refused, then halved"
+        return section.warn("event counts", found, expected, remedy)
+    found += f"; {results.most:,} in the largest answer" + (
+        f", then: {results.refused}" if results.refused else ""
+    )
+    if results.tight:
+        remedy = (
+            f"set log_blocks = {max(1, results.blocks // _ROOM)} {key}, or nothing: what is refused is halved"
+        )
+        return section.warn("event counts", found, expected, remedy)
+    return section.ok("event counts", found, expected)
 
 
 def _gas(chain: Chain, section: Section, probed: Probed) -> Checked:

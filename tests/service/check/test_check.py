@@ -13,6 +13,7 @@ from keeper.model.errors import DataError
 from keeper.model.snapshot import Snapshot
 from keeper.service.chains import connect
 from keeper.service.check.check import check
+from keeper.service.check.contracts import events_asked, selectors
 from keeper.service.check.verdicts import Checked, Verdict, failures
 from keeper.service.wire import check_settings
 from tests.service.sample import SNAPSHOT
@@ -59,6 +60,11 @@ def test_a_set_up_without_fault(chains: Chains, tmp_path: Path) -> None:
         "a cycle's reading",
     ]  # fmt: skip
     assert line(lines, "signer", "signer").found == chains.actor("desk")
+    for chain, venue_events in (("optimism", 1), ("arbitrum", 10)):
+        counts = line(lines, f"{chain} endpoint", "event counts")
+        assert counts.verdict is Verdict.OK
+        own = int(counts.found.split(" of ours in ")[0].replace(",", ""))
+        assert own >= venue_events, "the demo's own trades"
     assert "pays for over 10,000 transactions" in line(lines, "signer", "signer on optimism").found
     wallet = line(lines, "reading", f"wallet {chains.actor('desk')} on arbitrum")
     assert wallet.found == "100,000.00 USDC"
@@ -70,7 +76,10 @@ def test_a_set_up_without_fault(chains: Chains, tmp_path: Path) -> None:
 def test_every_endpoint_is_judged_on_its_own(chains: Chains, tmp_path: Path) -> None:
     url, other = chains.url("optimism"), chains.url("arbitrum")
     head = chains.node("optimism").head()
-    with RpcProxy(url) as pruned, RpcProxy(url) as narrow, RpcProxy(url) as broken, RpcProxy(url) as busy:
+    with (
+        RpcProxy(url) as pruned, RpcProxy(url) as narrow, RpcProxy(url) as broken, RpcProxy(url) as busy,
+        RpcProxy(url) as curt,
+    ):  # fmt: skip
         pruned.fault(
             refused(-32000, "missing trie node"),
             "eth_getBalance",
@@ -83,22 +92,32 @@ def test_every_endpoint_is_judged_on_its_own(chains: Chains, tmp_path: Path) -> 
         )
         broken.fault(garbage())
         busy.fault(limited(1), "eth_getLogs", times=1)
-        urls = (pruned.url, narrow.url, broken.url, busy.url, other)
+        curt.fault(
+            refused(-32005, ""),
+            "eth_getLogs",
+            when=lambda params: int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) >= 20,
+        )
+        urls = (pruned.url, narrow.url, broken.url, busy.url, other, curt.url)
         lines = checked(endpoints(chains, tmp_path, *urls))
     expected = {
-        ("1 of 5", "state"): (Verdict.FAIL, "5 blocks, then: missing trie node"),
-        ("1 of 5", "events"): (Verdict.OK, f"{head + 1:,} blocks, all there are"),
-        ("2 of 5", "events"): (Verdict.WARN, "20 blocks, then: query exceeds max block range 20"),
-        ("3 of 5", "answers"): (Verdict.FAIL, "answered HTTP 200 with something that is not JSON"),
-        ("4 of 5", "events"): (Verdict.OK, f"{head + 1:,} blocks, all there are"),
-        ("5 of 5", "chain id"): (Verdict.FAIL, "serves chain id 42161"),
+        ("1 of 6", "state"): (Verdict.FAIL, "5 blocks, then: missing trie node"),
+        ("1 of 6", "events"): (Verdict.OK, f"{head + 1:,} blocks, all there are"),
+        ("2 of 6", "events"): (Verdict.WARN, "20 blocks, then: query exceeds max block range 20"),
+        ("3 of 6", "answers"): (Verdict.FAIL, "answered HTTP 200 with something that is not JSON"),
+        ("4 of 6", "events"): (Verdict.OK, f"{head + 1:,} blocks, all there are"),
+        ("5 of 6", "chain id"): (Verdict.FAIL, "serves chain id 42161"),
+        ("6 of 6", "events"): (
+            Verdict.WARN,
+            "20 blocks, then: rate limit (code -32005), yet less is answered at once: it is the size",
+        ),
     }
     for (which, subject), verdict in expected.items():
         found = line(lines, f"endpoint {which}", subject)
         assert (found.verdict, found.found) == verdict
-    assert line(lines, "2 of 5", "state").verdict is Verdict.OK
-    assert line(lines, "4 of 5", "rate").verdict is Verdict.WARN
-    assert line(lines, "2 of 5", "events").remedy.startswith("set log_blocks = 20 under [chains.optimism]")
+    assert line(lines, "2 of 6", "state").verdict is Verdict.OK
+    assert line(lines, "4 of 6", "rate").verdict is Verdict.WARN
+    assert line(lines, "6 of 6", "rate").verdict is Verdict.OK
+    assert line(lines, "2 of 6", "events").remedy.startswith("set log_blocks = 20 under [chains.optimism]")
     # One endpoint of another chain keeps the daemon from starting, so the chain as a whole fails too.
     assert line(lines, "chain optimism", "chain optimism").verdict is Verdict.FAIL
     assert line(lines, "reading", "reading").verdict is Verdict.SKIPPED
@@ -214,3 +233,18 @@ def test_a_snapshot_that_takes_for_ever(
     given_up.set()
     assert found.verdict is Verdict.FAIL
     assert found.found == "not read within 0 s"
+
+
+def test_the_events_that_are_asked_for_are_those_a_venue_is_followed_by(
+    chains: Chains, tmp_path: Path
+) -> None:
+    settings = load(keeper_config(chains, tmp_path))
+    asked = {venue.protocol: events_asked(venue) for venue in settings.venues()}
+    assert {name: [len(selectors(logs)) for logs in found] for name, found in asked.items()} == {
+        "lyra": [1],
+        "curie": [5, 4, 1],
+    }
+    for venue in settings.venues():
+        addresses = {address for _, address in venue.contracts}
+        assert {logs.to for logs in asked[venue.protocol]} < addresses, "tokens of others are not counted"
+        assert {logs.from_block for logs in asked[venue.protocol]} == {venue.from_block}

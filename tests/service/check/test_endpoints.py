@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from keeper.chain.event_limits import Results
 from keeper.chain.limits import Need, Reach
 from keeper.chain.multicall import MULTICALL3
 from keeper.chain.probes import FEATURES, Probed, Seen
@@ -19,6 +20,7 @@ NEED = Need(
     chain_id=10, multicall=MULTICALL3, call_gas=50_000_000, depth_blocks=24, log_blocks=10_000, logs_from=100
 )
 HEAD = Seen(number=1_000_000, hash="0x1", timestamp_s=int(NOW_S) - 2, at_s=NOW_S)
+ENOUGH = Results(wanted=10_000, blocks=10_000, own=1_234, most=3_000)
 GOOD = Probed(
     host="https://a.example",
     chain_id=10,
@@ -29,6 +31,7 @@ GOOD = Probed(
     ahead_s=0.2,
     depth=Reach(wanted=24, found=1_000_000),
     logs=Reach(wanted=10_000, found=999_901),
+    results=ENOUGH,
     gas=Reach(wanted=50_000_000, found=50_000_000),
     entries=Reach(wanted=500, found=500),
     batch=Reach(wanted=32, found=32),
@@ -60,6 +63,7 @@ def test_an_endpoint_without_fault() -> None:
         "clock": "this machine and the node agree",
         "state": "all 1,000,000 blocks",
         "events": "999,901 blocks, all there are",
+        "event counts": "1,234 of ours in 10,000 blocks; 3,000 in the largest answer",
         "gas of a view": "50,000,000",
         "multicall": "500 views",
         "batches": "32 in one request",
@@ -182,6 +186,57 @@ def test_events(logs: Reach, verdict: Verdict, found: str, remedy: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "verdict", "found", "remedy"),
+    [
+        (
+            {"refused": "too many"},
+            Verdict.OK,
+            "1,234 of ours in 10,000 blocks; 3,000 in the largest answer, then: too many",
+            "",
+        ),
+        (
+            {"refused": "too many", "most": 2_000},
+            Verdict.WARN,
+            "1,234 of ours in 10,000 blocks; 2,000 in the largest answer, then: too many",
+            "set log_blocks = 5000 under [chains.optimism], or nothing: what is refused is halved",
+        ),
+        (
+            {"blocks": 625, "own": 990, "most": 990, "refused_own": "max 1000", "refused": "max 1000"},
+            Verdict.WARN,
+            "990 of ours in 625 blocks, then: max 1000",
+            "set log_blocks = 625 under [chains.optimism]: larger answers are refused, then halved",
+        ),
+        (
+            {"blocks": 0, "own": 0, "most": 0, "refused_own": "max 0"},
+            Verdict.FAIL,
+            "not those of one block: max 0",
+            "another endpoint",
+        ),
+        (
+            {"own": 1000, "missing": 234},
+            Verdict.FAIL,
+            "1,000 of ours in 10,000 blocks, 234 more in the halves of them: it leaves some out without a w",
+            "another endpoint, or log_blocks = 2500 under [chains.optimism]: accounts are missed",
+        ),
+    ],
+)
+def test_event_counts(changes: dict[str, Any], verdict: Verdict, found: str, remedy: str) -> None:
+    line = lines(other(results=replace(ENOUGH, **changes)))["event counts"]
+    assert line.verdict is verdict
+    assert line.found.startswith(found)
+    assert line.remedy.startswith(remedy)
+    assert bool(line.remedy) == (verdict is not Verdict.OK)
+
+
+def test_event_counts_where_there_are_no_events() -> None:
+    none = Reach(wanted=10_000, found=0, refused="no")
+    line = lines(other(logs=none, results=None))["event counts"]
+    assert (line.verdict, line.found) == (Verdict.SKIPPED, "no events")
+    on = replace(chain(), need=replace(NEED, logs_from=None))
+    assert lines(other(logs=None, results=None), on=on)["event counts"].found == "no venue on this chain"
+
+
+@pytest.mark.parametrize(
     ("gas", "verdict", "remedy"),
     [
         (Reach(wanted=50_000_000, found=900_000, refused="x"), Verdict.FAIL, "gives views more gas"),
@@ -245,10 +300,17 @@ def test_patience() -> None:
 @pytest.mark.parametrize(("limited", "why"), [(0, "no time left to ask"), (2, "it asked for patience")])
 def test_what_was_not_asked_is_skipped_and_says_why(limited: int, why: str) -> None:
     cut = other(
-        depth=None, logs=None, gas=None, entries=None, batch=None, offers=frozenset(), limited=limited
+        depth=None,
+        logs=None,
+        results=None,
+        gas=None,
+        entries=None,
+        batch=None,
+        offers=frozenset(),
+        limited=limited,
     )
     found = lines(cut)
-    names = ("state", "events", "gas of a view", "multicall", "batches", "methods")
+    names = ("state", "events", "event counts", "gas of a view", "multicall", "batches", "methods")
     assert {(found[n].verdict, found[n].found) for n in names} == {(Verdict.SKIPPED, why)}
     assert all(found[n].ok for n in names)
 
