@@ -26,6 +26,10 @@ from keeper.service.errors import NoCodeError, UnknownBlockError
 from keeper.snapshot.observe import Observer
 
 GWEI: Final = 10**9
+STANDS_S: Final = 15.0
+"""How long what was read at a block is used again, while its chain has no new one: a cycle that another chain
+began reads that other chain only."""
+
 _BASE_FEES: Final = {
     "none": BaseFees.EIP1559,
     "op-stack": BaseFees.OP_STACK,
@@ -169,6 +173,7 @@ def observer_of(
         save=save,
         ours=settings.minded(),
         margin=settings.screen.margin,
+        stands_s=STANDS_S,
     )
 
 

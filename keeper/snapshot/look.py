@@ -1,6 +1,11 @@
-"""What one chain shows at one block."""
+"""What one chain shows at one block.
 
-from collections.abc import Mapping, Sequence
+A block shows the same however often it is looked at, so a chain that has no new block need not be read again:
+its head is asked for, and the last look stands, for a while and unless something could not be read.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,6 +43,16 @@ class Look:
         """What every venue showed."""
         return tuple(seen.state for seen in self.seen.values())
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that was asked for is missing."""
+        lost = self.gas is None or any(isinstance(native, Failed) for native in self.natives.values())
+        return not lost and not self.gaps and not any(state.gaps for state in self.states)
+
+
+def _never(_look: Look) -> bool:
+    return False
+
 
 class ChainObserver:
     """Looks at one chain."""
@@ -48,21 +63,39 @@ class ChainObserver:
         venues: Sequence[tuple[Venue, Adapter]],
         wallets: Sequence[Address],
         native_underlying: str,
+        *,
+        stands_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Prepare to look. A look at a block stands for `stands_s`, by the monotonic `clock`."""
         self._client = client
         self._venues = venues
         self._wallets = wallets
         self._native_underlying = native_underlying
+        self._stands_s = stands_s
+        self._clock = clock
+        self._last: Look | None = None
+        """The last look at a pinned block, if nothing was missing in it."""
 
-    def look(self, read: VenueReader, number: int | None = None) -> Look | Gap:
+        self._last_s = 0.0
+        """When it was read."""
+
+    def look(
+        self,
+        read: VenueReader,
+        number: int | None = None,
+        *,
+        stands: Callable[[Look], bool] = _never,
+    ) -> Look | Gap:
         """Read the chain at its pinned block, or at block `number`; a `Gap` when that cannot be done.
 
         `read` is how a venue is read. Reads that rest on a block which a reorg took are begun again on a
-        new one.
+        new one. Where the pinned block is that of the last look, `stands` says whether that look shows all
+        that `read` would.
         """
         for _ in range(_ATTEMPTS):
             try:
-                return self._look(read, number)
+                return self._pinned(read, stands) if number is None else self._numbered(read, number)
             except (PinnedBlockGone, NodeDisbelieved) as problem:
                 reason = str(problem)
             except (TransientError, DataError) as problem:
@@ -86,10 +119,22 @@ class ChainObserver:
             return False
         return True
 
-    def _look(self, read: VenueReader, number: int | None) -> Look | Gap:
-        at = self._client.pin() if number is None else self._client.block(number)
-        if at is None:
-            return self._gap(f"has no block {number}")
+    def _pinned(self, read: VenueReader, stands: Callable[[Look], bool]) -> Look:
+        at, last = self._client.pin(), self._last
+        fresh = self._clock() - self._last_s < self._stands_s
+        if last is not None and fresh and last.block == at and stands(last):
+            return last
+        self._last = None
+        look = self._look(read, at)
+        if look.complete:
+            self._last, self._last_s = look, self._clock()
+        return look
+
+    def _numbered(self, read: VenueReader, number: int) -> Look | Gap:
+        at = self._client.block(number)
+        return self._gap(f"has no block {number}") if at is None else self._look(read, at)
+
+    def _look(self, read: VenueReader, at: BlockRef) -> Look:
         readers: list[Reads[Any]] = [
             read(venue, adapter, self._wallets, at) for venue, adapter in self._venues
         ]

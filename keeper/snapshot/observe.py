@@ -15,7 +15,7 @@ from keeper.protocols.adapter import Adapter, Found
 from keeper.snapshot.assemble import assemble
 from keeper.snapshot.carried import Carried
 from keeper.snapshot.look import ChainObserver, Look
-from keeper.snapshot.venue import Seen, Step, comparing, following, whole
+from keeper.snapshot.venue import Seen, Step, comparing, following, shows_all, whole
 
 SAVED_BLOCKS: Final = 64
 """How far what is kept between runs may lag while no account appears: not every head is worth a write."""
@@ -45,6 +45,7 @@ class Observer:
         save: Callable[[str, Found], None] = lambda _venue, _found: None,
         ours: Collection[Address] = (),
         margin: float = 0.0,
+        stands_s: float = 0.0,
     ) -> None:
         """Prepare to observe; nothing is read.
 
@@ -65,6 +66,9 @@ class Observer:
         ours, margin
             For `follow`: owners whose accounts are read every time besides `wallets`, and the fraction of its
             requirement above which an account is far from its line.
+        stands_s
+            How long the look at a block may stand while its chain has no new one. What an endpoint told wrong
+            once is believed for as long.
         """
         owners = sorted(set(wallets))
         self._chains = {
@@ -73,6 +77,7 @@ class Observer:
                 sorted((v for v in venues if v[0].chain_id == chain_id), key=lambda v: v[0].id),
                 owners,
                 natives[chain_id],
+                stands_s=stands_s,
             )
             for chain_id, client in sorted(clients.items())
         }
@@ -92,7 +97,9 @@ class Observer:
         numbers = at or {}
         found = self._side_by_side(
             lambda chain_id, chain: chain.look(
-                whole({} if chain_id in numbers else self._known), numbers.get(chain_id)
+                whole({} if chain_id in numbers else self._known),
+                numbers.get(chain_id),
+                stands=lambda look: shows_all(look.seen, {}),
             )
         )
         looks = [look for look in found.values() if isinstance(look, Look)]
@@ -139,7 +146,10 @@ class Observer:
         return answers
 
     def _follow(self, chain: ChainObserver, steps: Mapping[str, Step]) -> Look | Gap:
-        look = chain.look(following(steps, self._known, self._ours, self._margin))
+        look = chain.look(
+            following(steps, self._known, self._ours, self._margin),
+            stands=lambda look: shows_all(look.seen, steps),
+        )
         if isinstance(look, Gap):
             return look
         rested_on = {steps[name].carried.at for name in look.seen if name in steps}

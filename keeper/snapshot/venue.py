@@ -119,6 +119,21 @@ def comparing(carried: Mapping[str, Carried]) -> VenueReader:
     return read
 
 
+def shows_all(seen: Mapping[str, Seen], steps: Mapping[str, Step]) -> bool:
+    """Tell whether an earlier look at the same block shows all that `following` would read there.
+
+    So it does of a venue that was read whole and is to be again, and of one that is to be screened from where
+    that look left it. A venue that is in doubt is read.
+    """
+
+    def stands(what: Seen, step: Step | None) -> bool:
+        if step is None:
+            return what.screen is None
+        return step.screened and step.carried is what.carried
+
+    return all(stands(what, steps.get(venue)) for venue, what in seen.items())
+
+
 def _compared(found: Found, state: VenueState, at: BlockRef, compare: Callable[[], tuple[str, ...]]) -> Seen:
     if not _is_readable(state):
         return Seen(found=found, state=state)

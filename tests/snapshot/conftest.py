@@ -46,6 +46,7 @@ class Watch:
         clients: dict[int, ChainClient] | None = None,
         *,
         change: Callable[[Venue], Venue] = lambda venue: venue,
+        stands_s: float = 0.0,
     ) -> Observer:
         return Observer(
             clients or self.clients(),
@@ -56,6 +57,7 @@ class Watch:
             load=self.found.get,
             save=self.found.__setitem__,
             margin=self.settings.screen.margin,
+            stands_s=stands_s,
         )
 
     def witness(self) -> Observer:
