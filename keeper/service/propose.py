@@ -115,7 +115,11 @@ def propose(settings: Settings, asked: Asked) -> Proposed:
             ),
         )
         draft = drafting.draft(plan, snapshot)
-        proposal = proposal_of(node, safe, draft.steps, asked.nonce) if draft.steps else None
+        proposal: Proposal | None = None
+        if draft.steps:
+            # Owners may have executed something meanwhile: a hash for a nonce that was used is worth nothing.
+            safe = state_of(node, asked.safe)
+            proposal = proposal_of(node, safe, draft.steps, asked.nonce)
         return Proposed(
             safe=safe,
             snapshot=snapshot,

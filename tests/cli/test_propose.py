@@ -20,6 +20,7 @@ from keeper.store.store import Store
 from tests.cli.conftest import Ran, Run
 from tests.execution.signer.samples import Reply, serving
 from tests.support.chains import Chains
+from tests.support.keeper_files import keeper_config
 from tests.support.rpc_proxy import RpcProxy, answered, refused
 from tests.support.safe import signed_packed
 from tests.support.safe_house import KEYS, House, house, impersonating
@@ -318,6 +319,30 @@ def test_all_steps_together_keep_the_cap_of_an_hour(run: Run, ours: House, tmp_p
     here = [left for left in ran.json["left_out"] if "lyra" not in left["subject"]]
     assert [(left["kind"], left["failed"]) for left in here] == [("liquidate", True), ("hedge", False)]
     assert "max_moved_usd_per_hour" in here[0]["reason"]
+
+
+def test_what_the_keeper_sent_counts_towards_the_caps(run: Run, ours: House, tmp_path: Path) -> None:
+    """A daemon of the desk's own, on the same store, moves collateral; then an hour's cap is used up."""
+    caps = "max_moved_usd_per_tx = 2_400.0\nmax_moved_usd_per_hour = 2_400.0"
+    ours.config(tmp_path, ("[limits]", f"[limits]\n{caps}")).rename(tmp_path / "safe.toml")
+    options = (
+        "propose",
+        "--safe",
+        ours.address,
+        "--chain",
+        "10",
+        "-c",
+        str(tmp_path / "safe.toml"),
+        "--json",
+    )
+    assert "move_collateral" in {step["kind"] for step in run(*options).json["steps"]}
+    live = run("run", "--live", "--once", "--json", "-c", str(keeper_config(ours.chains, tmp_path)))
+    assert live.code == 0
+    assert any(a["kind"] == "move_collateral" and a["outcome"]["success"] for a in live.json["actions"])
+    ran = run(*options)
+    assert ran.code == 1
+    top_up = next(left for left in ran.json["left_out"] if left["kind"] == "move_collateral")
+    assert "max_moved_usd_per_hour" in top_up["reason"]
 
 
 def test_a_call_that_no_adapter_declares_is_not_proposed(

@@ -11,13 +11,13 @@
 
 Decisions:
 
-* `execTransaction` is not in the ABI that is kept of the Safe, and nothing here has a way to broadcast. A
+* `execTransaction` is not in the ABI that is kept of the Safe, and nothing here asks a node to send. A
   proposal is text: a table, a hash, a file.
 * Several steps are one transaction, so that none of them happens without the others. They go through
   MultiSendCallOnly, which cannot make the Safe run foreign code, and only at its deterministic addresses: the
   address is then proof of the code.
-* What is proposed obeys what is sent obeys: the allow-list, the promises, the caps. Gas is paid by whoever
-  executes, so the caps on gas hold, and the Safe itself needs none.
+* A proposal is held to all that a sent transaction is held to: allow-list, promises, caps. Caps per hour and
+  day count what the keeper sent and this proposal, not proposals before it. Whoever executes pays for gas.
 * The hash is computed here and by the contract, and nothing is shown unless both agree.
 * A proposal is not journaled: a record kind of its own would change the journal's format, and what the Safe
   does later is seen by the next cycle as what the chain says.
