@@ -9,8 +9,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from keeper.cli.demo_story import Story, View, unmet
-from keeper.cli.documents import plan_document, profile_document
-from keeper.cli.health_view import health_document, health_view
+from keeper.cli.documents import health_document, plan_document, profile_document
+from keeper.cli.health_view import health_view
 from keeper.cli.output import console
 from keeper.cli.plan_view import outcome_text, plan_view, what
 from keeper.cli.profile_view import profile_view, profiles_view

@@ -1,7 +1,7 @@
-"""Snapshots, profiles and plans as the JSON that scripts read: `keeper.profile/1`, `keeper.plan/1`."""
+"""Profiles, plans and health as the JSON that scripts read: `keeper.profile/1`, `keeper.plan/1`, ..."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keeper.model.canonical import plain
 from keeper.model.intent import Outcome
@@ -9,6 +9,9 @@ from keeper.model.margin import MarginProfile
 from keeper.model.plan import Action, Plan, action_id
 from keeper.model.promise import Proof, decimal
 from keeper.model.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from keeper.service.health import Health
 
 
 def profile_document(snapshot: Snapshot, profiles: Sequence[MarginProfile]) -> dict[str, Any]:
@@ -39,6 +42,12 @@ def plan_document(plan: Plan, outcomes: Sequence[Outcome], *, live: bool) -> dic
         "actions": [_action(action, by_action.get(action_id(action), [])) for action in plan.actions],
         "expected": {"deltas": plain(plan.expected)},
     }
+
+
+def health_document(health: "Health") -> dict[str, Any]:
+    """Return the `keeper.health/1` object."""
+    document: dict[str, Any] = {"schema": "keeper.health/1", **plain(health)}
+    return document
 
 
 def _profile(profile: MarginProfile) -> dict[str, Any]:

@@ -21,27 +21,35 @@ def command(
     """
     import time
 
-    from keeper.cli.health_view import health_document, health_view
-    from keeper.cli.output import console, emit
     from keeper.config.load import load
     from keeper.service.health import read_health
 
     settings = load(config)
     found = read_health(settings, time.time())
-    if not watch:
-        emit(health_document(found)) if as_json else console().print(health_view(found))
-        raise typer.Exit(found.status.exit_code)
     try:
         if as_json:
-            while True:
-                emit(health_document(read_health(settings, time.time())))
-                time.sleep(every)
-        from rich.live import Live
+            from keeper.cli.documents import health_document
+            from keeper.cli.output import emit
 
-        with Live(health_view(found), console=console(), auto_refresh=False) as live:
-            while True:
+            emit(health_document(found))
+            while watch:
                 time.sleep(every)
                 found = read_health(settings, time.time())
-                live.update(health_view(found), refresh=True)
+                emit(health_document(found))
+        else:
+            from keeper.cli.health_view import health_view
+            from keeper.cli.output import console
+
+            if not watch:
+                console().print(health_view(found))
+            else:
+                from rich.live import Live
+
+                with Live(health_view(found), console=console(), auto_refresh=False) as live:
+                    while True:
+                        time.sleep(every)
+                        found = read_health(settings, time.time())
+                        live.update(health_view(found), refresh=True)
     except KeyboardInterrupt:
-        raise typer.Exit(found.status.exit_code) from None
+        pass
+    raise typer.Exit(found.status.exit_code)

@@ -1,23 +1,14 @@
-"""Health as a table, and as `keeper.health/1`."""
-
-from typing import Any
+"""Health as a table."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from keeper.cli.tables import STEP_STYLES, plain_table
 from keeper.cli.text import NOTHING, brief, duration, ratio, usd, utc
-from keeper.model.canonical import plain
 from keeper.model.plan import Step
 from keeper.service.health import Health, LeaderHealth, Status
 
 STYLES = {Status.OK: "bold green", Status.DEGRADED: "bold yellow", Status.HALTED: "bold red"}
-
-
-def health_document(health: Health) -> dict[str, Any]:
-    """Return the `keeper.health/1` object."""
-    document: dict[str, Any] = {"schema": "keeper.health/1", **plain(health)}
-    return document
 
 
 def health_view(health: Health) -> RenderableType:

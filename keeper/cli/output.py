@@ -4,27 +4,30 @@ import json
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any, Final
 
 from keeper.model.canonical import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH: Final = 100
 """Columns where standard output is no terminal."""
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return a console on standard output. `NO_COLOR` is respected, a pipe gets no colours."""
     return _console(stderr=False)
 
 
-def errors() -> Console:
+def errors() -> "Console":
     """Return a console on standard error."""
     return _console(stderr=True)
 
 
-def _console(*, stderr: bool) -> Console:
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console  # only here: a script that asks for JSON does not wait for it
+
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, width=None if stream.isatty() else WIDTH, highlight=False, soft_wrap=False)
 
