@@ -17,8 +17,14 @@ from keeper.risk.inputs import Floats
 MOVES = np.concatenate([np.linspace(-0.99, 0.0, 100)[:-1], np.linspace(0.0, 3.0, 121)])
 """Relative moves of the underlying that are searched for a line, 1 % apart below and 2.5 % above."""
 
+_ZERO = int(np.flatnonzero(MOVES == 0.0)[0])
+_OUTWARDS = (MOVES[_ZERO:], slice(_ZERO, None)), (MOVES[_ZERO::-1], slice(_ZERO, None, -1))
+"""The moves in either direction, beginning with none, and where they stand among all."""
+
 POINTS = 33
 """Points of each closer look at the interval in which an account begins to fail."""
+
+_STEPS = np.arange(float(POINTS))
 
 CLOSE = 1e-6
 """Width of the interval that a line is found in."""
@@ -126,13 +132,12 @@ def _nearest(rules: Sequence[VenueRule], underlying: str) -> list[float | None]:
     0 for an account that fails now, None for one that does not fail anywhere.
     """
     fails = _excess(rules, underlying)(MOVES) < 0.0
-    zero = int(np.flatnonzero(MOVES == 0.0)[0])
-    nearest: list[float | None] = [0.0 if now else None for now in fails[:, zero].tolist()]
+    nearest: list[float | None] = [0.0 if now else None for now in fails[:, _ZERO].tolist()]
     rows: list[int] = []
     ends: list[tuple[float, float]] = []
-    for step in (1, -1):
-        # Outwards from 0: the first move that fails, and the one before it.
-        moves, first = MOVES[zero::step], fails[:, zero::step].argmax(axis=1)
+    for moves, outwards in _OUTWARDS:
+        # The first move that fails, and the one before it.
+        first = fails[:, outwards].argmax(axis=1)
         found = np.flatnonzero(first)
         rows += found.tolist()
         ends += zip(moves[first[found] - 1].tolist(), moves[first[found]].tolist(), strict=True)
@@ -152,7 +157,8 @@ def _close_in(excess: Callable[[Floats], Floats], healthy: Floats, failing: Floa
     """
     rows = np.arange(len(healthy))
     while (wide := np.abs(failing - healthy) > CLOSE).any():
-        points = np.linspace(healthy, failing, POINTS, axis=1)
+        points = _STEPS * ((failing - healthy) / (POINTS - 1))[:, np.newaxis] + healthy[:, np.newaxis]
+        points[:, -1] = failing
         fails = excess(points) < 0.0
         # The ends are known; rounding must not make them change sides.
         fails[:, -1] = True

@@ -24,7 +24,15 @@ from keeper.risk.book import Instruments, subset
 from keeper.risk.covariance import ewma_covariances
 from keeper.risk.history import FactorSeries, filtered_scenarios, historical_scenarios, joint_history
 from keeper.risk.inputs import Floats
-from keeper.risk.models.house import HouseRules, Liquidity, UnitProfits, netted_requirement, unit_profits
+from keeper.risk.models.house import (
+    HouseRules,
+    Liquidity,
+    UnitExposures,
+    UnitProfits,
+    netted_requirement,
+    unit_exposures,
+    unit_profits,
+)
 from keeper.risk.revaluation import DAYS_PER_YEAR
 from keeper.risk.scenarios import Scenarios, extend, grid, restrict
 from keeper.risk.tail import tail_weights
@@ -49,6 +57,7 @@ class HouseModel:
     """The grid."""
 
     profits: UnitProfits
+    units: UnitExposures
     covered: tuple[str, ...]
     """Underlyings that the price history holds."""
 
@@ -82,6 +91,7 @@ def house_model(columns: Instruments, held: ArrayLike, house: HouseParams) -> Ho
         rows=rows,
         scenarios=scenarios,
         profits=unit_profits(kept, grid=scenarios, filtered=filtered, record=record),
+        units=unit_exposures(kept),
         covered=covered,
         liquidity=_liquidity(columns.underlyings, house, past),
         rules=HouseRules(
@@ -128,7 +138,12 @@ def house_requirement(model: HouseModel, sizes: Floats, *, gross_scan_usd: float
         )  # fmt: skip
     profits = UnitProfits(grid=model.profits.grid) if uncovered else model.profits
     found = netted_requirement(
-        model.columns, sizes, profits=profits, liquidity=model.liquidity, rules=model.rules
+        model.columns,
+        sizes,
+        profits=profits,
+        units=model.units,
+        liquidity=model.liquidity,
+        rules=model.rules,
     )
     return HouseRequirement(
         initial_usd=found.initial_usd,

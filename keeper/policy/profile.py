@@ -1,6 +1,5 @@
 """The margin profile of a named set of accounts: three figures side by side, never merged."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -71,6 +70,7 @@ def margin_profile(
     )
     parts = euler_parts(model, held)
     es_parts = parts.es_usd or (None,) * len(priced)
+    columns = {name: i for i, name in enumerate(valuation.columns.ids)}
     return MarginProfile(
         name=profile.name,
         role=profile.role,
@@ -82,13 +82,16 @@ def margin_profile(
         exposures=tuple(_exposure(underlying, valuation, table) for underlying, table in greeks.items()),
         transfer=_transfers(priced, lines, valuation, house, transfer),
         accounts=tuple(
-            dataclasses.replace(
-                _account_risk(a, market.instruments, valuation, float(v), alone),
+            _account_risk(
+                a,
+                _position_risks(a, market.instruments, valuation, columns),
+                value_usd=v,
+                standalone_usd=alone,
                 scan_part_usd=scan_part,
                 es_part_usd=es_part,
             )
             for a, v, alone, scan_part, es_part in zip(
-                priced, value_usd, standalone_usd, parts.scan_usd, es_parts, strict=True
+                priced, value_usd.tolist(), standalone_usd, parts.scan_usd, es_parts, strict=True
             )
         ),
         unpriced=tuple(a.id for a in accounts if a.id in valuation.unpriced),
@@ -193,10 +196,12 @@ def vol_of(underlying: str, valuation: Valuation, house: HouseParams) -> float:
 
 def _account_risk(
     account: Account,
-    described: Mapping[str, Instrument],
-    valuation: Valuation,
+    positions: tuple[PositionRisk, ...],
+    *,
     value_usd: float,
     standalone_usd: float,
+    scan_part_usd: float,
+    es_part_usd: float | None,
 ) -> AccountRisk:
     health = account.venue.health
     return AccountRisk(
@@ -211,15 +216,19 @@ def _account_risk(
         liquidatable=account.liquidatable,
         value_usd=value_usd,
         standalone_usd=standalone_usd,
-        positions=_position_risks(account, described, valuation),
+        scan_part_usd=scan_part_usd,
+        es_part_usd=es_part_usd,
+        positions=positions,
     )
 
 
 def _position_risks(
-    account: Account, described: Mapping[str, Instrument], valuation: Valuation
+    account: Account,
+    described: Mapping[str, Instrument],
+    valuation: Valuation,
+    columns: Mapping[str, int],
 ) -> tuple[PositionRisk, ...]:
-    """Venue positions, then collateral held in kind as `spot`."""
-    index = {name: i for i, name in enumerate(valuation.columns.ids)}
+    """Venue positions, then collateral held in kind as `spot`. `columns` is where each contract stands."""
     held = [(p.instrument, described[p.instrument].kind, to_float(p.size)) for p in account.positions]
     held += [
         (SPOT_PREFIX + b.underlying, "spot", to_float(b.amount)) for b in account.balances if b.underlying
@@ -228,10 +237,10 @@ def _position_risks(
         PositionRisk(
             instrument=name,
             kind=kind,
-            underlying=valuation.columns.underlyings[valuation.columns.underlying[index[name]]],
+            underlying=valuation.columns.underlyings[valuation.columns.underlying[columns[name]]],
             size_base=size_base,
-            mark_usd=float(valuation.unit.price_usd[index[name]]),
-            **{g: float(getattr(valuation.unit, g)[index[name]]) * size_base for g in GREEKS},
+            mark_usd=float(valuation.unit.price_usd[columns[name]]),
+            **{g: float(getattr(valuation.unit, g)[columns[name]]) * size_base for g in GREEKS},
         )
         for name, kind, size_base in held
     )

@@ -113,6 +113,7 @@ class _Market:
         self._surfaces: dict[tuple[str, str], VolSurface] = {
             (s.venue, s.underlying): s for s in snapshot.surfaces
         }
+        self._smiles: dict[tuple[str, str], _Smiles] = {}
 
     def row(
         self, instrument: Instrument, names: list[str]
@@ -147,24 +148,44 @@ class _Market:
         if seconds > 0:
             if surface is None:
                 raise _UnpricedError(f"no vol surface of {option.underlying} at {venue}")
-            vol = _vol(surface, option, self.now_s[chain_id])
+            vol = self._vol(surface, option, self.now_s[chain_id])
         T = seconds / SECONDS_PER_YEAR
         growth = float(np.exp((to_float(surface.rate) if surface else 0.0) * T))
         kind = Kind.CALL if option.right is Right.CALL else Kind.PUT
         forward_usd = to_float(index.price) * growth
         return (factor, int(kind), to_float(option.strike), T, forward_usd, vol, 1.0 / growth), growth
 
+    def _vol(self, surface: VolSurface, option: Option, now_s: int) -> float:
+        key = surface.venue, surface.underlying
+        if key not in self._smiles:
+            self._smiles[key] = _smiles(surface, now_s)
+        smiles = self._smiles[key]
+        return vol_at(
+            smiles.expiries_y,
+            smiles.strikes,
+            smiles.vols,
+            expiry_y=(option.expiry_s - now_s) / SECONDS_PER_YEAR,
+            strike=to_float(option.strike),
+        )
 
-def _vol(surface: VolSurface, option: Option, now_s: int) -> float:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Smiles:
+    """The live expiries of a surface, as `vol_at` takes them."""
+
+    expiries_y: list[float]
+    strikes: list[list[float]]
+    vols: list[list[float]]
+
+
+def _smiles(surface: VolSurface, now_s: int) -> _Smiles:
     slices = [s for s in surface.slices if s.expiry_s > now_s]
     if not slices:
         raise _UnpricedError(f"the vol surface of {surface.venue} holds no live expiry")
-    return vol_at(
-        [(s.expiry_s - now_s) / SECONDS_PER_YEAR for s in slices],
-        [[to_float(k) for k in s.strikes] for s in slices],
-        [[to_float(v) for v in s.vols] for s in slices],
-        expiry_y=(option.expiry_s - now_s) / SECONDS_PER_YEAR,
-        strike=to_float(option.strike),
+    return _Smiles(
+        expiries_y=[(s.expiry_s - now_s) / SECONDS_PER_YEAR for s in slices],
+        strikes=[[to_float(k) for k in s.strikes] for s in slices],
+        vols=[[to_float(v) for v in s.vols] for s in slices],
     )
 
 

@@ -1,6 +1,8 @@
 """Many looks to one snapshot: merged, gated, in order. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 from keeper.market import funding, surfaces
 from keeper.market.age import too_old
@@ -137,12 +139,18 @@ def _depth(states: Sequence[VenueState]) -> tuple[tuple[Depth, ...], list[Gap]]:
     books = [d for s in states for d in s.depth]
     gaps: list[Gap] = []
     for pool in (p for s in states for p in s.pools):
-        problem = _malformed(pool)
-        if problem is None:
-            books.append(depth(pool))
+        book = _timeless_depth(replace(pool, observed_at_s=0))
+        if isinstance(book, Depth):
+            books.append(replace(book, observed_at_s=pool.observed_at_s))
         else:
-            gaps.append(Gap(what="depth", key=pool.instrument, reason=problem, chain_id=pool.chain_id))
+            gaps.append(Gap(what="depth", key=pool.instrument, reason=book, chain_id=pool.chain_id))
     return tuple(sorted(books, key=lambda d: (d.instrument, d.source))), gaps
+
+
+@lru_cache(maxsize=64)
+def _timeless_depth(pool: PoolState) -> Depth | str:
+    """Return the levels of a pool, or what is wrong with it: of most pools the same block after block."""
+    return _malformed(pool) or depth(pool)
 
 
 def _malformed(pool: PoolState) -> str | None:

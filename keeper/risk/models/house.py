@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keeper.model.errors import UnfitValueError
 from keeper.risk.basis import basis_charge_usd
@@ -179,12 +180,23 @@ def house_requirement(
     _check(liquidity, columns)
     profits = unit_profits(columns, grid=grid, filtered=filtered, record=record)
     return netted_requirement(
-        columns, net_sizes(columns, book), profits=profits, liquidity=liquidity, rules=rules
+        columns,
+        net_sizes(columns, book),
+        profits=profits,
+        units=unit_exposures(columns),
+        liquidity=liquidity,
+        rules=rules,
     )
 
 
 def netted_requirement(
-    columns: Instruments, sizes: Floats, *, profits: UnitProfits, liquidity: Liquidity, rules: HouseRules
+    columns: Instruments,
+    sizes: Floats,
+    *,
+    profits: UnitProfits,
+    units: "UnitExposures",
+    liquidity: Liquidity,
+    rules: HouseRules,
 ) -> HouseRequirement:
     """Return the requirement of net sizes, shape (N,), whose contracts were revalued before.
 
@@ -201,7 +213,7 @@ def netted_requirement(
         es = max(0.0, float(expected_shortfall(filtered, rules.es_level)))
     if profits.record is not None:
         floor = max(0.0, float(expected_shortfall(sizes @ profits.record, rules.es_level)))
-    legs = exposures(columns, sizes)
+    legs = exposures(units, sizes)
     basis = _basis(legs, rules)
     cost = _liquidity(legs, liquidity, rules)
     concentration = _concentration(legs, liquidity, rules)
@@ -243,8 +255,21 @@ class Leg:
     """Sum of the contracts' absolute vegas, per 1.00 of vol."""
 
 
-def exposures(columns: Instruments, sizes: Floats) -> tuple[Leg, ...]:
-    """Return the legs of a netted book: spot, each perp, and each expiry of each venue apart.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UnitExposures:
+    """What one unit of each of N contracts is exposed to, and which of them share a forward."""
+
+    delta: Floats
+    """Discounted, to the forward, shape (N,)."""
+
+    forward_usd: Floats
+    vega_usd_per_vol: Floats
+    groups: tuple[tuple[int, NDArray[np.intp]], ...]
+    """Underlying, and the rows of the contracts."""
+
+
+def unit_exposures(columns: Instruments) -> UnitExposures:
+    """Return what one unit of each contract is exposed to: spot, each perp, each expiry of each venue apart.
 
     Contracts of one venue and expiry share a forward and carry no basis against each other. The
     venue is the part of a contract's id before its last colon.
@@ -261,21 +286,37 @@ def exposures(columns: Instruments, sizes: Floats) -> tuple[Leg, ...]:
             discount=columns.discount[option],
         )
         delta[option], vega[option] = unit.delta, unit.vega_usd_per_vol
-    notional, vega = sizes * delta * columns.forward_usd, np.abs(sizes * vega)
     groups: dict[tuple[int, str, float], list[int]] = {}
-    for row, id_ in enumerate(columns.ids):
-        kind = columns.kind[row]
+    described = zip(
+        columns.ids,
+        columns.kind.tolist(),
+        columns.underlying.tolist(),
+        columns.expiry_y.tolist(),
+        strict=True,
+    )
+    for row, (id_, kind, underlying, expiry_y) in enumerate(described):
         venue = "spot" if kind == Kind.SPOT else id_ if kind == Kind.PERP else id_.rpartition(":")[0]
-        key = int(columns.underlying[row]), venue, float(columns.expiry_y[row])
-        groups.setdefault(key, []).append(row)
+        groups.setdefault((underlying, venue, expiry_y), []).append(row)
+    return UnitExposures(
+        delta=delta,
+        forward_usd=columns.forward_usd,
+        vega_usd_per_vol=vega,
+        groups=tuple((key[0], np.array(rows, dtype=np.intp)) for key, rows in groups.items()),
+    )
+
+
+def exposures(units: UnitExposures, sizes: Floats) -> tuple[Leg, ...]:
+    """Return the legs of a netted book."""
+    notional = sizes * units.delta * units.forward_usd
+    gross, vega = np.abs(notional), np.abs(sizes * units.vega_usd_per_vol)
     return tuple(
         Leg(
             underlying=underlying,
             delta_usd=float(notional[rows].sum()),
-            gross_delta_usd=float(np.abs(notional[rows]).sum()),
+            gross_delta_usd=float(gross[rows].sum()),
             gross_vega_usd_per_vol=float(vega[rows].sum()),
         )
-        for (underlying, _, _), rows in groups.items()
+        for underlying, rows in units.groups
     )
 
 

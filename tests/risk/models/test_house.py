@@ -20,6 +20,7 @@ from keeper.risk.models.house import (
     Liquidity,
     exposures,
     house_requirement,
+    unit_exposures,
 )
 from keeper.risk.models.house_book import HouseResult
 from keeper.risk.scenarios import Scenarios, grid, scenarios
@@ -129,7 +130,11 @@ def test_options_pay_their_vol_spread() -> None:
     option = required(
         {"a:1:ETH-P": -10.0}, market=Liquidity(**{**_fields(FREE), "vol_spread": np.array([0, 0.02])})
     )
-    (leg,) = [leg for leg in exposures(COLUMNS, np.array([0, 0, 0, 0, 0, 0, -10.0])) if leg.delta_usd]
+    (leg,) = [
+        leg
+        for leg in exposures(unit_exposures(COLUMNS), np.array([0, 0, 0, 0, 0, 0, -10.0]))
+        if leg.delta_usd
+    ]
     d1 = (math.log(2_010 / 1_800) + 0.5 * 0.64 * 0.1) / (0.8 * math.sqrt(0.1))
     vega = 2_010 * math.exp(-0.5 * d1 * d1) / math.sqrt(2 * math.pi) * math.sqrt(0.1)
     assert leg.gross_vega_usd_per_vol == pytest.approx(10 * vega)
