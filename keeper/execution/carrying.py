@@ -161,7 +161,8 @@ class Carrying:
                     self._simulated(task, stored, simulation)
                 else:
                     self._ledger.dropped(stored, simulation.error or "the simulation failed", simulation)
-                if lane is not None and not broken and self._get(stored).success is not True:
+                has_next = i + 1 < len(planned)
+                if lane is not None and not broken and has_next and self._get(stored).success is not True:
                     broken = f"step {i + 1} of {len(txs)} did not go through"
         return tuple(outcome_of(self._get(stored)) for stored in planned)
 
@@ -214,7 +215,7 @@ class Carrying:
                 text = f"out of date since block {stored.intent.valid_until_block}"
                 self._ledger.dropped(stored, text, simulation)
                 return
-            trouble = lane.send(self._simulated(task, stored, simulation).intent)
+            trouble = lane.send(self._simulated(task, stored, simulation))
         except (*_NOT_NOW, HaltedError) as error:
             # As a rule raised before signing. What is signed is not dropped but pursued.
             if self._get(stored).state in UNSIGNED:
@@ -239,8 +240,10 @@ class Carrying:
 
     def _came_late(self, step: Outcome) -> bool:
         """Whether a step was to take the nonce over from a transaction that landed after all."""
-        stored = self._ledger.intents.get(step.intent_id) if step.intent_id else None
-        if stored is None or stored.state is not TxState.DROPPED or stored.displaces is None:
+        if step.state is not TxState.DROPPED or not step.intent_id:
+            return False
+        stored = self._ledger.intents.get(step.intent_id)
+        if stored is None or stored.displaces is None:
             return False
         other = self._ledger.intents.get(stored.displaces)
         return other is not None and other.state in ENDED - {TxState.DROPPED}

@@ -9,7 +9,7 @@ from keeper.store.database import Database
 from keeper.store.errors import StoreNewerError, StoreOlderError, StoreUnreadableError
 from keeper.store.place import Place
 
-SCHEMA: Final = "v0003"
+SCHEMA: Final = "v0004"
 """Newest revision under `migrations/versions`."""
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"

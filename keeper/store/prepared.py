@@ -9,13 +9,14 @@ dialect.
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Dialect, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Dialect, Select, Update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import Insert, ReturningInsert
 from sqlalchemy.types import TypeEngine
 
-Statement: TypeAlias = Select[Any] | Insert | ReturningInsert[Any] | Update
+Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | Insert | ReturningInsert[Any] | Update
 Row: TypeAlias = tuple[Any, ...]
+_QUERIES: Final = (Select, CompoundSelect)
 _Convert: TypeAlias = Callable[[Any], Any]
 
 
@@ -72,7 +73,7 @@ class _Text:
     """A statement in one dialect, for parameters of certain names."""
 
     def __init__(self, statement: Statement, dialect: Dialect, names: list[str]) -> None:
-        column_keys = None if isinstance(statement, Select) else names
+        column_keys = None if isinstance(statement, _QUERIES) else names
         compiled = statement.compile(dialect=dialect, column_keys=column_keys)
         self.sql = str(compiled)
         self._order: list[str] | None = compiled.positiontup
@@ -84,7 +85,7 @@ class _Text:
             for name, value in compiled.params.items()
             if name not in names
         }
-        columns = list(statement.selected_columns) if isinstance(statement, Select) else []
+        columns = list(statement.selected_columns) if isinstance(statement, _QUERIES) else []
         self.names = tuple(str(column.key) for column in columns)
         self._types = [_impl(column.type, dialect) for column in columns]
         self._from_driver: list[tuple[int, _Convert]] | None = None

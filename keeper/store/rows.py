@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
 from keeper.model.intent import OPEN, Simulation, TxIntent, TxState
+from keeper.model.reads import Address
 from keeper.model.units import NO_WEI, ZERO, Wad, Wei
 
 UNSIGNED: Final = frozenset({TxState.PLANNED, TxState.SIMULATED})
@@ -116,6 +117,9 @@ class Spent:
     """What a transaction cost, or may still cost."""
 
     intent_id: str
+    lane: tuple[int, Address]
+    """(chain id, signer)."""
+
     kind: str
     """As of its intent."""
 

@@ -5,21 +5,36 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, cast, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from keeper.model.intent import OPEN, TxState
 from keeper.store import tables
 from keeper.store.prepared import Prepared
 from keeper.store.rows import ENDED, FINAL, NOT_FINAL
 
-
-def _among(states: Collection[TxState]) -> ColumnElement[bool]:
-    return or_(*(tables.intents.c.state == state.value for state in sorted(states)))
-
-
 _intent = tables.intents.c
 _attempt = tables.attempts.c
 _transition = tables.transitions.c
+
+
+def _among(states: Collection[TxState], column: ColumnElement[str] = _intent.state) -> ColumnElement[bool]:
+    return or_(*(column == state.value for state in sorted(states)))
+
+
 _order = (
     _intent.chain_id,
     _intent.nonce.nulls_first(),
@@ -31,7 +46,6 @@ _in_lane = and_(_intent.chain_id == bindparam("chain"), _intent.sender == bindpa
 _of_topic = and_(_intent.kind == bindparam("kind"), _intent.subject == bindparam("subject"))
 _is_open = _among(OPEN)
 _has_ended = _among(ENDED)
-_not_dropped = _intent.state != TxState.DROPPED.value
 
 ADD_INTENT: Final = Prepared(insert(tables.intents))
 ADD_ATTEMPT: Final = Prepared(insert(tables.attempts))
@@ -94,73 +108,92 @@ DROPPED_SINCE: Final = Prepared(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """One question about final rows, asked in two ways."""
+class Question:
+    """What is asked about intents, of some of them.
 
-    landed: Prepared
-    """Of all whose receipt was noted at or after `since`."""
+    The database filters by one thing only, for which it has an index. SQLite would otherwise take the most
+    precise condition, which is the state, and read all that ever became final.
+    """
 
-    ended: Prepared
-    """Of those that became final in a move after the move `after`."""
+    still_open: Prepared
+    """Of those that may still change."""
+
+    since: Prepared
+    """Of those whose receipt was noted at or after `since`, final or not."""
+
+    intent: Prepared
+    """Of the one with `id`."""
 
 
-def _ended(columns: Select[Any], wanted: ColumnElement[bool]) -> Ended:
-    is_final = and_(wanted, _among(FINAL), _intent.landed_at_s.is_not(None))
-    of_move = and_(_transition.intent_id == _intent.id, _transition.after == _intent.state)
-    return Ended(
-        landed=Prepared(columns.where(and_(is_final, _intent.landed_at_s >= bindparam("since")))),
-        ended=Prepared(
-            columns.join(tables.transitions, of_move).where(
-                and_(is_final, _transition.id > bindparam("after"))
+def _question(columns: Select[Any]) -> Question:
+    return Question(
+        still_open=Prepared(columns.where(_among(NOT_FINAL))),
+        since=Prepared(columns.where(_intent.landed_at_s >= bindparam("since"))),
+        intent=Prepared(columns.where(_intent.id == bindparam("id"))),
+    )
+
+
+COSTS: Final = _question(
+    select(
+        _intent.id,
+        _intent.state,
+        _intent.landed_at_s,
+        _intent.chain_id,
+        _intent.sender,
+        _intent.kind,
+        _intent.urgent,
+        _intent.nonce,
+        _intent.fee,
+        _attempt.gas,
+        _attempt.fee_per_gas,
+        _attempt.l1_fee,
+    ).join_from(tables.intents, tables.attempts, _attempt.intent_id == _intent.id)
+)
+MOVES: Final = _question(
+    select(
+        _intent.id,
+        _intent.state,
+        _intent.landed_at_s,
+        _intent.urgent,
+        _intent.success,
+        _intent.moved_usd,
+    ).select_from(tables.intents)
+)
+NEWEST_TRANSITION: Final = Prepared(select(func.coalesce(func.max(_transition.id), 0)))
+ENDED_SINCE: Final = Prepared(
+    select(_transition.intent_id).where(
+        and_(_transition.id > bindparam("after"), _among(FINAL, _transition.after))
+    )
+)
+_of_asset = and_(_in_lane, _intent.asset == bindparam("asset"))
+OUTGOING: Final = Prepared(
+    union_all(
+        select(_intent.outgoing).where(and_(_of_asset, _is_open)),
+        select(_intent.outgoing).where(
+            and_(
+                _of_asset,
+                _intent.block_number > bindparam("block"),
+                _intent.success.is_(True),
+                not_(_is_open),
             )
         ),
     )
+)
 
 
-_costs = select(
-    _intent.id,
-    _intent.state,
-    _intent.landed_at_s,
-    _intent.kind,
-    _intent.urgent,
-    _intent.nonce,
-    _intent.fee,
-    _attempt.gas,
-    _attempt.fee_per_gas,
-    _attempt.l1_fee,
-).join_from(tables.intents, tables.attempts, _attempt.intent_id == _intent.id)
-_moves = select(
-    _intent.id, _intent.state, _intent.landed_at_s, _intent.urgent, _intent.moved_usd
-).select_from(tables.intents)
-_moves_value = _intent.moved_usd != 0
-_has_moved = and_(_moves_value, _not_dropped, _intent.success.is_not(False))
-
-OPEN_COSTS: Final = Prepared(_costs.where(and_(_in_lane, _among(NOT_FINAL))))
-FINAL_COSTS: Final = _ended(_costs, _in_lane)
-OPEN_MOVES: Final = Prepared(_moves.where(and_(_moves_value, _among(NOT_FINAL))))
-FINAL_MOVES: Final = _ended(_moves, _has_moved)
-NEWEST_TRANSITION: Final = Prepared(select(func.coalesce(func.max(_transition.id), 0)))
-
-OUTGOING: Final = Prepared(
-    select(_intent.outgoing).where(
-        and_(
-            _in_lane,
-            _intent.asset == bindparam("asset"),
-            or_(
-                _is_open,
-                and_(_intent.success.is_(True), _intent.block_number > bindparam("block")),
-            ),
+def _highest_nonce(states: Collection[TxState]) -> Prepared:
+    """Return what looks up the highest nonce of a lane in each state, which an index answers at once."""
+    highest = union_all(
+        *(
+            select(func.max(_intent.nonce).label("nonce")).where(and_(_in_lane, _intent.state == state.value))
+            for state in sorted(states)
         )
-    )
-)
-HIGHEST_NONCE: Final = Prepared(
-    select(func.coalesce(func.max(_intent.nonce), -1)).where(and_(_in_lane, _not_dropped))
-)
-FINAL_NONCE: Final = Prepared(
-    select(func.coalesce(func.max(_intent.nonce), -1)).where(
-        and_(_in_lane, _intent.state == TxState.FINALIZED.value)
-    )
-)
+    ).subquery()
+    return Prepared(select(func.coalesce(func.max(highest.c.nonce), -1)))
+
+
+HIGHEST_NONCE: Final = _highest_nonce(frozenset(TxState) - {TxState.DROPPED})
+FINAL_NONCE: Final = _highest_nonce({TxState.FINALIZED})
 OPEN_LANES: Final = Prepared(
     select(_intent.chain_id, _intent.sender)
     .where(_is_open)
