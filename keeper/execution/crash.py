@@ -26,7 +26,7 @@ BOUNDARIES: Final = tuple(
 
 
 def crash_point(name: str) -> Callable[[str], None]:
-    """Return a function that kills its own process, as by power loss, at a boundary.
+    """Return a function that kills its own process at a boundary.
 
     Raises `ValueError` for a boundary that does not exist.
     """

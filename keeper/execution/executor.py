@@ -149,7 +149,7 @@ class Executor:
 
         While halted nothing is sent. Raises `OtherSignerError`, and the tripwires of `Lane.advance`.
         """
-        recorded = self._ledger.catch_up()
+        recorded = self._ledger.settle()
         dropped = self._drop_unsigned()
         for chain_id, signer in self._store.intents.lanes():
             if (chain_id, signer) not in self._lanes:
@@ -163,6 +163,7 @@ class Executor:
                 lines += lane.advance()
             except NODE_TROUBLE as trouble:
                 notes.append(f"chain {chain_id} could not be asked: {trouble}")
+        self._ledger.settle()
         return Report(recorded=recorded, dropped=dropped, lines=tuple(lines), notes=tuple(notes))
 
     def execute(self, plan: Plan, cycle_id: str, snapshot: Snapshot) -> tuple[Outcome, ...]:
@@ -191,6 +192,7 @@ class Executor:
                 for chain_id in chains
             }
         )
+        self._ledger.settle()
         of_plan = [outcome for i, action in enumerate(actions) for outcome in done[action.chain_id].told[i]]
         known = {outcome.intent_id for outcome in of_plan}
         ended = [
@@ -248,10 +250,10 @@ class Executor:
                 trouble = str(error)
                 continue
             for line in lines:
+                if line.reaction in (Reaction.FINALIZED, Reaction.WAITING):
+                    continue
                 stored = self._store.intents.get(line.intent_id)
-                settled = stored is not None and stored.state in ENDED
-                if settled and line.reaction not in (Reaction.FINALIZED, Reaction.WAITING):
-                    assert stored is not None
+                if stored is not None and stored.state in ENDED:
                     ended.append(stored)
             ended += lane.ended_aside()
         return trouble, tuple(ended)
@@ -277,6 +279,7 @@ class Executor:
         gone = [s for s in self._store.intents.within(UNSIGNED) if s.intent.cycle_id in reasons]
         for stored in gone:
             self._ledger.move(stored.intent.id, TxState.DROPPED, reasons[stored.intent.cycle_id])
+        self._ledger.settle()
         return tuple(stored.intent.id for stored in gone)
 
     def _drop_unsigned(self) -> tuple[str, ...]:

@@ -100,8 +100,10 @@ class Lane:
         """Check that all steps of an action can be paid for. Raises as `Sending.require_room` does."""
         self._sending.require_room(steps)
 
-    def send(self, intent: TxIntent) -> str:
-        """Sign a simulated intent and hand it to the node. Returns the node's trouble, empty when it took it.
+    def send(self, simulated: StoredIntent) -> str:
+        """Sign a simulated intent, with its gas and budget, and hand it to the node.
+
+        Returns the node's trouble, empty when it took it.
 
         Raises `HaltedError`, `NotAllowedError`, `LimitError`, `LaneTakenError` or node trouble before
         anything is signed. Once it is signed nothing is raised for the node's answers: it may land whatever
@@ -110,20 +112,20 @@ class Lane:
         head = self._node.head()
         front = self._front()
         if front is None:
-            attempt = self._sending.sign_first(intent, head)
-        elif self._get(intent.id).urgent and self.gives_way(front):
-            attempt = self._sending.sign_over(intent, front, head)
+            attempt = self._sending.sign_first(simulated, head)
+        elif simulated.urgent and self.gives_way(front):
+            attempt = self._sending.sign_over(simulated, front, head)
         else:
             raise LaneTakenError(f"{front.kind} of {front.subject}", front.nonce)
         if self._ledger.store.halted() is not None:
             return "halted before it was sent"
-        return self._launch(intent.id, attempt)
+        return self._launch(simulated.intent.id, attempt)
 
     def ended_aside(self) -> tuple[StoredIntent, ...]:
         """Return the intents that ended while others were pursued, since this was last asked."""
         return tuple(self._get(identity) for identity in self._ending.take_aside())
 
-    def wait(self, identity: str, patience_s: float, stop: Callable[[], bool]) -> StoredIntent:
+    def wait(self, identity: str, patience_s: float, stop: Callable[[], bool]) -> None:
         """Pursue an open intent until it has ended, or until `patience_s` have passed, or until `stop`."""
         until_s = self._clock() + patience_s
         pause_s = self._pace.poll_s
@@ -131,11 +133,11 @@ class Lane:
         while True:
             stored = self._get(identity)
             if stored.state not in OPEN:
-                return stored
+                return
             try:
                 if (landed := self._ending.landed(stored)) is not None:
                     self._ending.settle(stored, *landed)
-                    return self._get(identity)
+                    return
                 head = self._node.head()
                 if seen is not None and head.number != seen:
                     self._pursue(stored, head, may_send=self._ledger.store.halted() is None)
@@ -143,7 +145,7 @@ class Lane:
             except NODE_TROUBLE:
                 pass  # it may answer again before the time is up
             if self._clock() >= until_s or stop():
-                return self._get(identity)
+                return
             self._sleep(pause_s)
             pause_s = min(_LONGEST_POLL_S, 2 * pause_s)
 

@@ -1,4 +1,15 @@
-"""The outbox's rows and the journal, kept in step: the move first, its record before the next step."""
+"""The outbox's rows and the journal, kept in step.
+
+| move | on disk | in the journal |
+| --- | --- | --- |
+| to SENT | at once, with all moves before it | at once, with all moves before it, and on disk |
+| any other | with the next one to SENT, or when its cycle ends | then |
+
+A node is given nothing before both have it. The journal is never told of a move that the store has not on
+disk, so that it never knows more than the store.
+Power loss may take moves of the second kind. Nothing has left because of them, and what they note is found
+again: on the chain, or by the next decision. The end of the process takes nothing.
+"""
 
 import dataclasses
 import threading
@@ -39,8 +50,8 @@ class Recorder(Protocol):
 class Ledger:
     """Moves intents and tells the journal about each move. Lanes of several chains take turns.
 
-    A move and its record are one turn: the journal tells the moves in the order in which they were made, so
-    that its last one says which are missing after a crash.
+    The journal tells the moves in the order in which they were made, so that its last one says which are
+    missing after a crash.
     """
 
     def __init__(self, store: Store, journal: Recorder) -> None:
@@ -49,7 +60,10 @@ class Ledger:
         self._journal = journal
         self._cycle_id = ""
         self._chain_time_s = 0
-        self._behind = False
+        self._told: int | None = None
+        """The last move that the journal has; None until it was asked."""
+
+        self._untold = True
 
     @property
     def intents(self) -> Intents:
@@ -58,37 +72,28 @@ class Ledger:
 
     def begin(self, cycle_id: str, chain_time_s: int) -> None:
         """Name the cycle that the next moves belong to, and record what the last one could not."""
-        with self._in_turn():
+        self.settle()
+        with self._turn:
             self._cycle_id = cycle_id
             self._chain_time_s = chain_time_s
 
-    def catch_up(self) -> int:
-        """Record the moves that a crash or a full disk kept out of the journal. Returns how many.
+    def settle(self) -> int:
+        """Bring all moves to disk, and tell the journal those that it lacks. Returns how many.
 
-        A journal without any move is a new one: only what is still under way is repeated in it. Raises
+        It lacks those since the last one to SENT, and those that a crash or a full disk kept from it. A
+        journal without any move is a new one: only what is still under way is repeated in it. Raises
         `StoreBehindError` when the journal knows a move that the store does not.
         """
-        last = self._journal.last(RecordKind.TRANSITION)
-        if last is not None:
-            told = int(last.body["transition"])
-            known = self.intents.transitions(after=told - 1)
-            if not known or known[0].id != told:
-                raise StoreBehindError(self.store.place, told)
-            missed = known[1:]
-        else:
-            running = self.intents.within([state for state in TxState if state not in ENDED])
-            missed = tuple(
-                t for stored in running for t in self.intents.transitions(intent_id=stored.intent.id)
-            )
-        for transition in missed:
-            self._tell(transition)
-        return len(missed)
+        with self._turn:
+            if not self._untold:
+                return 0
+            self.store.bring_to_disk()
+            return self._tell_all(durable=False)
 
     def plan(self, planned: Sequence[StoredIntent]) -> None:
         """Write new intents, all or none."""
-        with self._in_turn():
-            for transition in self.intents.plan(planned):
-                self._tell(transition)
+        with self._moving():
+            self.intents.plan(planned)
 
     def simulated(self, stored: StoredIntent, simulation: Simulation, gas: int, max_fee: int) -> None:
         """Note that the transaction would succeed, with the gas limit and budget it will have."""
@@ -102,14 +107,15 @@ class Ledger:
 
     def move(self, intent_id: str, to: TxState, reason: str = "", **changes: object) -> None:
         """Take an intent to another state. Raises `IllegalMoveError`."""
-        with self._in_turn():
-            self._tell(self.intents.move(intent_id, to, reason=reason, **changes))
+        with self._moving():
+            self.intents.move(intent_id, to, reason=reason, **changes)
+            if to is TxState.SENT:
+                self._tell_all(durable=True)
 
     def move_together(self, moves: Sequence[Move]) -> None:
-        """Take several intents to other states, all or none. Raises `IllegalMoveError`."""
-        with self._in_turn():
-            for transition in self.intents.move_together(moves):
-                self._tell(transition)
+        """Take several intents to other states, none of them SENT; all or none. Raises `IllegalMoveError`."""
+        with self._moving():
+            self.intents.move_together(moves)
 
     def sign(
         self, intent_id: str, lane: tuple[int, Address], at_least: int, make: Callable[[int], Attempt]
@@ -117,47 +123,64 @@ class Ledger:
         """Assign the nonce, sign, keep the bytes. Other lanes go on while the signer takes its time."""
         while True:
             attempt = make(max(at_least, self.intents.next_nonce(lane)))
-            with self._in_turn():
-                transition = self.intents.keep(intent_id, lane, at_least, attempt)
-                if transition is not None:
-                    self._tell(transition)
+            with self._moving():
+                if self.intents.keep(intent_id, lane, at_least, attempt) is not None:
                     return attempt
 
     def sign_again(self, intent_id: str, attempt: Attempt, reason: str) -> None:
         """Keep a replacement at the same nonce."""
-        with self._in_turn():
-            self._tell(self.intents.sign_again(intent_id, attempt, reason))
+        with self._moving():
+            self.intents.sign_again(intent_id, attempt, reason)
 
     def take_over(self, intent_id: str, displaced_id: str, attempt: Attempt, reason: str) -> None:
         """Keep bytes at the nonce of another intent. Raises `IllegalMoveError`."""
-        with self._in_turn():
-            self._tell(self.intents.take_over(intent_id, displaced_id, attempt, reason))
+        with self._moving():
+            self.intents.take_over(intent_id, displaced_id, attempt, reason)
 
     def fill(
         self, planned: StoredIntent, nonce: int, simulation: Simulation, make: Callable[[int], Attempt]
     ) -> Attempt:
         """Plan and sign a transaction at a nonce that nobody uses any more."""
         attempt = make(nonce)
-        with self._in_turn():
-            transitions, _ = self.intents.fill(planned, nonce, simulation, lambda _: attempt)
-            for transition in transitions:
-                self._tell(transition)
+        with self._moving():
+            self.intents.fill(planned, simulation, attempt)
         return attempt
 
     @contextmanager
-    def _in_turn(self) -> Generator[None]:
-        """Give way to one move and its record at a time.
-
-        Where a move was written and its record was not, nothing further is done before that is made good.
-        """
+    def _moving(self) -> Generator[None]:
         with self._turn:
-            if self._behind:
-                self.catch_up()
-            self._behind = True
+            # Also when the move fails: whether it was written may be unknown.
+            self._untold = True
             yield
-            self._behind = False
 
-    def _tell(self, transition: Transition) -> None:
+    def _tell_all(self, *, durable: bool) -> int:
+        """Tell the journal each move that it lacks. They must be on disk in the store."""
+        if self._told is None:
+            newest, missed = self.intents.newest_transition(), self._missed_before()
+        else:
+            missed = self.intents.transitions(after=self._told)
+            newest = missed[-1].id if missed else self._told
+        for transition in missed:
+            self._tell(transition, durable=durable and transition is missed[-1])
+            self._told = transition.id
+        self._told = newest
+        self._untold = False
+        return len(missed)
+
+    def _missed_before(self) -> tuple[Transition, ...]:
+        """Return the moves that an earlier run did not tell."""
+        last = self._journal.last(RecordKind.TRANSITION)
+        if last is not None:
+            told = int(last.body["transition"])
+            known = self.intents.transitions(after=told - 1)
+            if not known or known[0].id != told:
+                raise StoreBehindError(self.store.place, told)
+            return known[1:]
+        running = self.intents.within([state for state in TxState if state not in ENDED])
+        moves = (t for stored in running for t in self.intents.transitions(intent_id=stored.intent.id))
+        return tuple(sorted(moves, key=lambda move: move.id))
+
+    def _tell(self, transition: Transition, *, durable: bool) -> None:
         body = plain(transition)
         body["transition"] = body.pop("id")
         if transition.before is None:
@@ -166,11 +189,4 @@ class Ledger:
             assert stored is not None
             body["intent"] = plain(stored.intent)
             body["kind"], body["subject"] = stored.kind, stored.subject
-        # Only what leaves must be announced on disk; the store has the other moves.
-        self._journal.append(
-            RecordKind.TRANSITION,
-            self._cycle_id,
-            self._chain_time_s,
-            body,
-            durable=transition.after is TxState.SENT,
-        )
+        self._journal.append(RecordKind.TRANSITION, self._cycle_id, self._chain_time_s, body, durable=durable)

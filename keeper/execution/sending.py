@@ -89,15 +89,15 @@ class Sending:
         value = Wei(sum(step.intent.value for step in steps))
         self._check_limits(steps[0], worst_fees, value, purse)
 
-    def sign_first(self, intent: TxIntent, head: BlockRef) -> Attempt:
+    def sign_first(self, stored: StoredIntent, head: BlockRef) -> Attempt:
         """Take the lane's next nonce, sign, and keep the bytes.
 
         Raises `HaltedError`, `NotAllowedError`, `LimitError`, `BudgetError`, `SignedOtherwise`, or trouble
         of node or signer; then no nonce is taken.
         """
+        intent = stored.intent
         self._require_not_halted()
         self._allowed.check(intent.chain_id, intent.to, intent.data)
-        stored = self._stored(intent)
         l1_fee = self._l1_fee(intent, intent.gas)
         bid, purse = self._first_bid(stored, l1_fee)
         worst_fee = Wei(intent.gas * bid.fee_per_gas + l1_fee.on_top)
@@ -111,15 +111,15 @@ class Sending:
         with self._halting():
             return self._ledger.sign(intent.id, self.key, at_least, make)
 
-    def sign_over(self, intent: TxIntent, displaced: StoredIntent, head: BlockRef) -> Attempt:
+    def sign_over(self, stored: StoredIntent, displaced: StoredIntent, head: BlockRef) -> Attempt:
         """Sign at the nonce of a transaction on its way, at fees that replace it, and keep the bytes.
 
-        The fees are within the budget and the caps of `intent`. Raises `LaneTakenError` where the fee market
+        The fees are within the budget and the caps of `stored`. Raises `LaneTakenError` where the fee market
         forbids it, and as `sign_first` does; then the other keeps its nonce.
         """
+        intent = stored.intent
         self._require_not_halted()
         self._allowed.check(intent.chain_id, intent.to, intent.data)
-        stored = self._stored(intent)
         newest = self._ledger.intents.attempts(displaced.intent.id)[-1]
         last = Bid(fee_per_gas=newest.fee_per_gas, priority_per_gas=newest.priority_per_gas)
         l1_fee = self._l1_fee(intent, intent.gas)
@@ -246,11 +246,6 @@ class Sending:
         halt = self._ledger.store.halted()
         if halt is not None:
             raise HaltedError(halt.reason, halt.by)
-
-    def _stored(self, intent: TxIntent) -> StoredIntent:
-        stored = self._ledger.intents.get(intent.id)
-        assert stored is not None
-        return stored
 
     def _purse(self, stored: StoredIntent, fee_per_gas: int) -> Purse:
         return self._limits.purse(stored.kind, stored.urgent, fee_per_gas)

@@ -1,4 +1,8 @@
-"""The outbox: every move is one transaction, checked against the table of moves."""
+"""The outbox: every move is one transaction, checked against the table of moves.
+
+Power loss may take moves, the last ones first, back to the last one to SENT, which is on disk with all before
+it; or to the last `Store.bring_to_disk`. The end of the process takes none.
+"""
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -43,7 +47,7 @@ class Intents:
         """Write new intents in state PLANNED, all or none."""
         at_s = self._clock()
         self._crash_at("planned.before")
-        with self._database.writing() as connection:
+        with self._database.writing(at_leisure=True) as connection:
             for p in planned:
                 statements.ADD_INTENT.change(connection, columns_of(p, at_s))
             done = tuple(
@@ -60,7 +64,7 @@ class Intents:
         Raises `IllegalMoveError` for a move that is not in the table of moves.
         """
         self._crash_at(f"{to.value}.before")
-        with self._database.writing() as connection:
+        with self._database.writing(at_leisure=to is not TxState.SENT) as connection:
             done = self._move(connection, intent_id, to, reason, changes)
             self._crash_at(f"{to.value}.written")
         self._crash_at(f"{to.value}.after")
@@ -71,9 +75,10 @@ class Intents:
 
         Raises `IllegalMoveError` as `move` does.
         """
+        at_leisure = all(move.to is not TxState.SENT for move in moves)
         for move in moves:
             self._crash_at(f"{move.to.value}.before")
-        with self._database.writing() as connection:
+        with self._database.writing(at_leisure=at_leisure) as connection:
             done = tuple(
                 self._move(connection, move.intent_id, move.to, move.reason, dict(move.changes))
                 for move in moves
@@ -105,7 +110,7 @@ class Intents:
     ) -> Transition | None:
         """Keep a first version's nonce and bytes. None when the lane's next nonce is another one by now."""
         self._crash_at("signed.before")
-        with self._database.writing() as connection:
+        with self._database.writing(at_leisure=True) as connection:
             used = statements.HIGHEST_NONCE.scalar(connection, _named(lane))
             if max(at_least, 1 + used) != attempt.nonce:
                 return None
@@ -120,7 +125,7 @@ class Intents:
         At most one of the two lands. Raises `IllegalMoveError` unless the other is SENT and not displaced.
         """
         self._crash_at("signed.before")
-        with self._database.writing() as connection:
+        with self._database.writing(at_leisure=True) as connection:
             state = statements.STATE.scalar(connection, {"id": displaced_id})
             by = statements.DISPLACED.scalar(connection, {"id": displaced_id})
             if state != TxState.SENT.value or by is not None:
@@ -139,22 +144,19 @@ class Intents:
         Raises `IllegalMoveError` unless the intent is SENT.
         """
         self._crash_at("signed.before")
-        with self._database.writing() as connection:
+        with self._database.writing(at_leisure=True) as connection:
             done = self._sign(connection, intent_id, attempt, reason)
             self._crash_at("signed.written")
         self._crash_at("signed.after")
         return done
 
-    def fill(
-        self, planned: StoredIntent, nonce: int, simulation: Simulation, make: Callable[[int], Attempt]
-    ) -> tuple[tuple[Transition, ...], Attempt]:
+    def fill(self, planned: StoredIntent, simulation: Simulation, attempt: Attempt) -> tuple[Transition, ...]:
         """Plan and sign an intent at a nonce below the lane's next one that nobody uses any more."""
         at_s = self._clock()
-        attempt = make(nonce)
         identity, reason = planned.intent.id, planned.reason
         simulated = {"simulation": dataclasses.asdict(simulation)}
         self._crash_at("signed.before")
-        with self._database.writing() as connection:
+        with self._database.writing(at_leisure=True) as connection:
             statements.ADD_INTENT.change(connection, columns_of(planned, at_s))
             done = (
                 self._note(connection, identity, None, TxState.PLANNED, reason, {}, at_s),
@@ -163,7 +165,7 @@ class Intents:
             )
             self._crash_at("signed.written")
         self._crash_at("signed.after")
-        return done, attempt
+        return done
 
     def _sign(self, connection: Connection, intent_id: str, attempt: Attempt, reason: str) -> Transition:
         row = {**dataclasses.asdict(attempt), "signed_at_s": self._clock()}
@@ -290,6 +292,11 @@ class Intents:
         named = {"after": after} if intent_id is None else {"after": after, "intent": intent_id}
         with self._database.reading() as connection:
             return tuple(transition_of(row) for row in query.mappings(connection, named))
+
+    def newest_transition(self) -> int:
+        """Return the id of the last move; 0 before the first."""
+        with self._database.reading() as connection:
+            return int(statements.NEWEST_TRANSITION.scalar(connection, {}))
 
     def _intents(self, query: Prepared, named: Mapping[str, Any]) -> tuple[StoredIntent, ...]:
         with self._database.reading() as connection:

@@ -85,7 +85,10 @@ class Postgres(Database):
 
     @contextmanager
     def transaction(self, *, at_leisure: bool) -> Generator[Connection]:
-        """Give a transaction that nobody else writes beside; its commit is certain when this returns."""
+        """Give a transaction that nobody else writes beside; its commit is certain when this returns.
+
+        Also one `at_leisure`: a server may crash while this process lives on and remembers what it committed.
+        """
         with self._engine.connect() as connection:
             transaction = connection.begin()
             _, pid, number = connection.execute(_BEGIN, {"writer": _WRITER}).one()
@@ -97,6 +100,9 @@ class Postgres(Database):
                     raise
                 connection.invalidate()
                 self._settle(pid, number, error)
+
+    def bring_to_disk(self) -> None:
+        """Every commit is on the server's disk when it is acknowledged: there is nothing to do."""
 
     def look(self, *, at_once: bool) -> AbstractContextManager[Connection]:
         """Give a connection; writers do not keep it waiting."""
