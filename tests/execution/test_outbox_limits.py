@@ -31,9 +31,10 @@ def test_a_call_that_the_adapter_does_not_declare_is_not_sent(
 
 def test_the_lane_itself_sends_nothing_that_is_not_allowed(rig: Rig, chain: SimulatedChain) -> None:
     rig.cycle([1])
-    intent = replace(rig.only().intent, to=Address("0xbAd0000000000000000000000000000000000001"))
+    stored = rig.only()
+    elsewhere = replace(stored.intent, to=Address("0xbAd0000000000000000000000000000000000001"))
     with pytest.raises(NotAllowedError):
-        rig.executor._lanes[chain.chain_id, SIGNER].send(intent)
+        rig.executor._lanes[chain.chain_id, SIGNER].send(replace(stored, intent=elsewhere))
     assert len(chain.broadcasts) == 1
 
 
