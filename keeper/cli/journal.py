@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keeper.cli.options import AsJson, Config
+from keeper.cli.options import AsJson, Config, JournalElsewhere
 from keeper.model.record import RecordKind
 
 app = typer.Typer(no_args_is_help=True, help="The hash-chained record of every cycle: check it, hand it out.")
@@ -15,9 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="The hash-chained record of every c
 def verify(
     config: Config = None,
     as_json: AsJson = False,
-    path: Annotated[
-        Path | None, typer.Option("--file", help="A journal elsewhere; needs no configuration.")
-    ] = None,
+    path: JournalElsewhere = None,
 ) -> None:
     """Find a changed, missing, reordered or cut-off record, or a whole file of them.
 
@@ -42,9 +40,7 @@ def verify(
 def export(
     config: Config = None,
     as_json: AsJson = False,
-    path: Annotated[
-        Path | None, typer.Option("--file", help="A journal elsewhere; needs no configuration.")
-    ] = None,
+    path: JournalElsewhere = None,
     cycle: Annotated[str | None, typer.Option(help="Only this cycle's records.")] = None,
     kind: Annotated[RecordKind | None, typer.Option(help="Only this kind of record.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; must not exist.")] = None,

@@ -41,3 +41,7 @@ JournalFile: TypeAlias = Annotated[
         help="A journal elsewhere; needs no configuration. Its last cycle, or --cycle.",
     ),
 ]
+
+JournalElsewhere: TypeAlias = Annotated[
+    Path | None, typer.Option("--file", help="A journal elsewhere; needs no configuration.")
+]

@@ -1,20 +1,17 @@
 """`keeper replay`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keeper.cli.options import AsJson, Config
+from keeper.cli.options import AsJson, Config, JournalElsewhere
 
 
 def command(
     cycle: Annotated[str | None, typer.Argument(help="Cycle id. Default: every journaled cycle.")] = None,
     config: Config = None,
     as_json: AsJson = False,
-    path: Annotated[
-        Path | None, typer.Option("--file", help="A journal elsewhere; needs no configuration.")
-    ] = None,
+    path: JournalElsewhere = None,
 ) -> None:
     """Recompute the plan of journaled cycles and compare: plan ids equal, risk figures to 1e-9.
 

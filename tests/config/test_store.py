@@ -7,17 +7,16 @@ import pytest
 from keeper.config.errors import SettingsError
 from keeper.config.load import load
 from keeper.config.settings import Settings
+from tests.config.conftest import TEXT
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "example.toml"
 PATH = 'path = "keeper.sqlite"'
 URL = 'url = ""'
 
 
 def settings(folder: Path, path: str, url: str, **environment: str) -> Settings:
-    text = EXAMPLE.read_text()
-    assert text.count(PATH) == text.count(URL + "\n") == 1
+    assert TEXT.count(PATH) == TEXT.count(URL + "\n") == 1
     file = folder / "keeper.toml"
-    file.write_text(text.replace(PATH, path).replace(f"{URL}\n", f"{url}\n"))
+    file.write_text(TEXT.replace(PATH, path).replace(f"{URL}\n", f"{url}\n"))
     return load(file, environment)
 
 
