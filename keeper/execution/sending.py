@@ -299,8 +299,11 @@ class Sending:
         for other in self._ledger.store.spending.spent(self.key, now_s - DAY_S, besides=stored.intent.id):
             if self._limits.purse(other.kind, other.urgent, other.fee_per_gas) is purse:
                 # At most one of those that were signed at one nonce lands.
-                known = once.get(other.nonce, (other.at_s, other.cost))
-                once[other.nonce] = max(known[0], other.at_s), max(known[1], other.cost)
+                known = once.get(other.nonce)
+                mine = other.at_s, other.cost
+                once[other.nonce] = (
+                    mine if known is None else (max(known[0], mine[0]), max(known[1], mine[1]))
+                )
         _, rival = once.pop(nonce, (0.0, NO_WEI)) if nonce is not None else (0.0, NO_WEI)
         check_limits(
             self._limits,

@@ -86,7 +86,7 @@ intents = Table(
     Column("gas", BigInteger, nullable=False),
     Column("max_fee", Exact, nullable=False),
     Column("valid_until_block", BigInteger, nullable=False),
-    Column("state", String(16), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
     Column("reason", Told, nullable=False, server_default=""),
     Column("nonce", BigInteger),
     Column("tx_hash", String(66)),
@@ -107,7 +107,7 @@ intents = Table(
     Column("outgoing", Exact, nullable=False, server_default="0"),
     Column("landed_at_s", Float, index=True),
     Index("ix_intents_topic_block", "kind", "subject", "block_number"),
-    Index("ix_intents_lane_state", "chain_id", "sender", "state", "nonce"),
+    Index("ix_intents_state_lane", "state", "chain_id", "sender", "nonce"),
     Index("ix_intents_lane_block", "chain_id", "sender", "block_number"),
     Index(
         "uq_intents_lane_nonce",
