@@ -7,6 +7,8 @@ Decisions:
 * Every state is written before the step it names is taken. SIGNED: the bytes are kept, nobody else has
   them. SENT: they may be anywhere. A crash between two writes is therefore answered by doing the next
   step again with the same bytes, which cannot have two effects.
+* SENT is on disk, with all before it and announced in the journal, before a node has the bytes. Other moves
+  may be lost with the power: what they note is on the chain, or nobody outside has seen it.
 * A nonce is taken in the database transaction that keeps the bytes signed with it, after simulation and
   limits. There is no nonce without bytes, so the lane has no gap of our making.
 * One transaction of a lane (chain, signer) is on its way at a time. It costs a block's wait where several
@@ -19,5 +21,6 @@ Decisions:
 * What an action is to move, its adapter states in exact integers. One simulated block at the head shows what
   it moves; what is otherwise is not sent, and what lands is held against the promise again, by its own
   receipt. A balance read later would hold others' transactions and other prices too.
-* The signer is reached by one class, `Lane`, which only a live executor builds. Dry-run has none.
+* What sends reaches the signer by one class, `Lane`, which only a live executor builds. Dry-run has none. The
+  owner of a Safe signs its hash by another way (`keeper propose --sign`), on which nothing can be sent.
 """
