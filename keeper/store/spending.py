@@ -31,8 +31,8 @@ class Spending:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._turn = threading.Lock()
-        self._spent: _Kept[Spent] = _Kept(statements.COSTS, _spent)
-        self._moved: _Kept[Moved] = _Kept(statements.MOVES, _moved)
+        self._spent: _Answers[Spent] = _Answers(statements.COSTS, _spent)
+        self._moved: _Answers[Moved] = _Answers(statements.MOVES, _moved)
 
     def spent(self, lane: tuple[int, Address], since_s: float, *, besides: str = "") -> tuple[Spent, ...]:
         """Return what each transaction of the lane cost or may still cost, in wei.
@@ -61,7 +61,7 @@ class Spending:
             return Wad(sum(amount for (amount,) in statements.OUTGOING.rows(connection, named)))
 
 
-class _Kept(Generic[_R]):
+class _Answers(Generic[_R]):
     """The answers to one question, of which the final ones are asked once."""
 
     def __init__(self, question: Question, value: Callable[[Row, _R | None], _R | None]) -> None:

@@ -51,8 +51,8 @@ class Sqlite(Database):
         self._writer = create_engine(url, connect_args={"timeout": busy_s})
         event.listen(self._writer, "connect", _prepare)
         event.listen(self._writer, "begin", _begin)
-        self._writing = Kept(self._writer)
-        self._reading = Kept(self._writer.execution_options(**{_READS: True}))
+        self._writing = _Connections(self._writer)
+        self._reading = _Connections(self._writer.execution_options(**{_READS: True}))
 
     @contextmanager
     def transaction(self, *, at_leisure: bool) -> Generator[Connection]:
@@ -136,7 +136,7 @@ class Sqlite(Database):
             raise StoreReplacedError(self.place)
 
 
-class Kept:
+class _Connections:
     """Connections that stay open between uses: to take one from the pool costs more than most statements."""
 
     def __init__(self, engine: Engine) -> None:
