@@ -173,6 +173,7 @@ def observer_of(
         save=save,
         ours=settings.minded(),
         margin=settings.screen.margin,
+        carries=settings.screen.min_accounts,
         stands_s=STANDS_S,
     )
 

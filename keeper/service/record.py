@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from keeper.execution.errors import HaltedError
 from keeper.journal.journal import Journal
@@ -17,6 +18,12 @@ from keeper.policy.decide import Decided
 from keeper.service.cycle import Cycle
 from keeper.store.pulse import Beat, ChainBeat, ProfileBeat
 from keeper.store.store import Store
+
+QUICK_S: Final = 1.0
+"""A cycle that took no longer pinned what is the head still, on a chain whose head is what it pins."""
+
+ASKED_EVERY_S: Final = 15.0
+"""How long that is taken for granted."""
 
 
 def cycle_name(snapshot: Snapshot) -> str:
@@ -75,6 +82,11 @@ class CycleRecorder:
         self._natives = natives
         self._urgent_natives = urgent_natives
         self._clock = clock
+        self._asked_s = 0.0
+        """When the heads were asked for last."""
+
+        self._pinned_heads: frozenset[int] = frozenset()
+        """Chains whose pinned block was the head then."""
 
     def good(self, cycle: Cycle, started_at_s: float) -> None:
         """Record a cycle that ended well."""
@@ -87,7 +99,7 @@ class CycleRecorder:
                 finished_at_s=self._clock(),
                 chain_time_s=cycle.snapshot.taken_at_s,
                 gaps=cycle.snapshot.gaps,
-                chains=self._chain_beats(cycle.snapshot),
+                chains=self._chain_beats(cycle.snapshot, started_at_s),
                 profiles=profile_beats(cycle.decided),
             )
         )
@@ -113,9 +125,21 @@ class CycleRecorder:
         if not isinstance(error, HaltedError):
             self._store.halt(str(error), by="keeper")
 
-    def _chain_beats(self, snapshot: Snapshot) -> tuple[ChainBeat, ...]:
+    def _heads_after(self, snapshot: Snapshot, started_at_s: float) -> Mapping[int, BlockRef]:
+        """Return the newest blocks, without those that a quick cycle must have pinned itself."""
+        now_s = self._clock()
+        quick = 0.0 <= now_s - started_at_s <= QUICK_S and 0.0 <= now_s - self._asked_s < ASKED_EVERY_S
+        if quick and all(block.chain_id in self._pinned_heads for block in snapshot.blocks):
+            return {}
+        heads = self._heads()
+        self._asked_s = now_s
+        self._pinned_heads = frozenset(b.chain_id for b in snapshot.blocks if heads.get(b.chain_id) == b)
+        return heads
+
+    def _chain_beats(self, snapshot: Snapshot, started_at_s: float) -> tuple[ChainBeat, ...]:
         """Return every chain that was read. A pinned block is not newer than its head."""
-        heads, natives, urgent_natives = self._heads(), self._natives(), self._urgent_natives()
+        heads = self._heads_after(snapshot, started_at_s)
+        natives, urgent_natives = self._natives(), self._urgent_natives()
         beats: list[ChainBeat] = []
         for pinned in snapshot.blocks:
             head = heads.get(pinned.chain_id, pinned)

@@ -45,6 +45,7 @@ class Observer:
         save: Callable[[str, Found], None] = lambda _venue, _found: None,
         ours: Collection[Address] = (),
         margin: float = 0.0,
+        carries: int = 0,
         stands_s: float = 0.0,
     ) -> None:
         """Prepare to observe; nothing is read.
@@ -66,6 +67,8 @@ class Observer:
         ours, margin
             For `follow`: owners whose accounts are read every time besides `wallets`, and the fraction of its
             requirement above which an account is far from its line.
+        carries
+            For `follow`: accounts below which nothing is carried of a venue, which costs as long as a look.
         stands_s
             How long the look at a block may stand while its chain has no new one. What an endpoint told wrong
             once is believed for as long.
@@ -83,6 +86,7 @@ class Observer:
         }
         self._ours = frozenset((*owners, *ours))
         self._margin = margin
+        self._carries = carries
         self._staleness = staleness
         self._save = save
         self._known = {venue.id: found for venue, _ in venues if (found := load(venue.id)) is not None}
@@ -147,7 +151,7 @@ class Observer:
 
     def _follow(self, chain: ChainObserver, steps: Mapping[str, Step]) -> Look | Gap:
         look = chain.look(
-            following(steps, self._known, self._ours, self._margin),
+            following(steps, self._known, self._ours, self._margin, self._carries),
             stands=lambda look: shows_all(look.seen, steps),
         )
         if isinstance(look, Gap):
@@ -160,7 +164,7 @@ class Observer:
             return Gap(
                 what="chain", key=str(look.block.chain_id), reason=str(trouble), chain_id=look.block.chain_id
             )
-        return chain.look(whole(self._known, carries=True))
+        return chain.look(whole(self._known, carries=self._carries))
 
     def _side_by_side(
         self, job: Callable[[int, ChainObserver], Look | Gap], chains: Collection[int] | None = None

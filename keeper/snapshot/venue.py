@@ -20,7 +20,8 @@ class Seen:
     found: Found
     state: VenueState
     carried: Carried | None = None
-    """What the next look may go on from; None where accounts could not be read, or nobody asked for it."""
+    """What the next look may go on from; None where accounts could not be read, are too few for it, or nobody
+    asked for it."""
 
     screen: Screen | None = None
     """None where all accounts were read."""
@@ -44,30 +45,35 @@ class Step:
     """False: all accounts are read, and held against what was carried."""
 
 
-def whole(known: Mapping[str, Found], *, carries: bool = False) -> VenueReader:
+def whole(known: Mapping[str, Found], *, carries: int | None = None) -> VenueReader:
     """Return the reader of everything; `known` holds what was discovered before, by venue id.
 
-    `carries` says whether another look is to go on from this one.
+    Another look can go on from a venue with `carries` accounts or more; None: from none.
     """
 
     def read(venue: Venue, adapter: Adapter, wallets: Sequence[Address], at: BlockRef) -> Reads[Seen]:
         found = yield from adapter.discover(venue, known.get(venue.id, Found()), at)
         state = yield from adapter.read(venue, found, wallets, at)
-        carried = carry(state, found, at) if carries and _is_readable(state) else None
+        pays = carries is not None and len(state.accounts) >= carries
+        carried = carry(state, found, at) if pays and _is_readable(state) else None
         return Seen(found=found, state=state, carried=carried)
 
     return read
 
 
 def following(
-    steps: Mapping[str, Step], known: Mapping[str, Found], ours: Collection[Address], margin: float
+    steps: Mapping[str, Step],
+    known: Mapping[str, Found],
+    ours: Collection[Address],
+    margin: float,
+    carries: int = 0,
 ) -> VenueReader:
     """Return the reader that goes on from `steps`, by venue id; a venue without a step is read whole.
 
     `ours` are owners whose accounts are read every time. `margin` is the fraction of the requirement above
-    which an account is far from its line.
+    which an account is far from its line. `carries` as in `whole`.
     """
-    entire = whole(known, carries=True)
+    entire = whole(known, carries=carries)
 
     def read(venue: Venue, adapter: Adapter, wallets: Sequence[Address], at: BlockRef) -> Reads[Seen]:
         step = steps.get(venue.id)

@@ -1,8 +1,9 @@
 """What the daemon costs with nothing to do, and whether it grows: real processes on two local chains.
 
 The process is `keeper run`, without a stub in it: heads, screened reads, plan, journal, store, health. Idle,
-the chains mine a block every two seconds each. For growth they mine as soon as a cycle has ended, so that
-each cycle sees new blocks; what is left after `WARM_UP` cycles is compared with what is left at the end.
+the chains mine a block every two seconds each: at the same time, so that one cycle sees both, and half a
+block apart, so that each begins a cycle of its own. For growth they mine as soon as a cycle has ended, so
+that each cycle sees new blocks; what is left after `WARM_UP` cycles is compared with what is left at the end.
 
 `KEEPER_BENCH_CYCLES` sets how many cycles that are: 1,000 unless it is set; 5,000 take about ten minutes.
 """
@@ -29,6 +30,9 @@ IDLE_S: Final = 60.0
 SETTLED_AFTER: Final = 5
 """Cycles until imports and first reads are done."""
 
+PHASES: Final = {"in_phase": 0.0, "half_a_block_apart": BLOCK_S / 2}
+"""How much later the second chain has its blocks, seconds."""
+
 CYCLES: Final = int(os.environ.get("KEEPER_BENCH_CYCLES", "1000"))
 WARM_UP: Final = CYCLES // 10
 SAMPLES: Final = 20
@@ -48,20 +52,21 @@ class Size:
 
 
 def records() -> Iterator[Record]:
-    """Yield the idle CPU, and the growth over many cycles."""
+    """Yield the idle CPU, with blocks at the same time and apart, and the growth over many cycles."""
     with (
         tempfile.TemporaryDirectory(prefix="keeper-bench-") as folder,
         temporary(Path(folder)) as (world, deployment),
     ):
-        percent, cycles = idle(world, deployment)
+        for name, apart_s in PHASES.items():
+            percent, cycles = idle(world, deployment, apart_s=apart_s)
+            yield Record(
+                name=f"daemon.idle_{name}_{cycles / IDLE_S:.1f}_cycles_a_second",
+                unit="% of a core",
+                ours=percent,
+                peer=LIMIT_PERCENT,
+                peer_name="limit",
+            )
         sizes = grown(world, deployment)
-    yield Record(
-        name=f"daemon.idle_{cycles / IDLE_S:.1f}_cycles_a_second",
-        unit="% of a core",
-        ours=percent,
-        peer=LIMIT_PERCENT,
-        peer_name="limit",
-    )
     early, late = sizes[WARM_UP : WARM_UP + SAMPLES], sizes[-SAMPLES:]
     yield Record(
         name=f"daemon.growth_from_cycle_{WARM_UP}_to_{CYCLES}",
@@ -80,9 +85,15 @@ def records() -> Iterator[Record]:
         )
 
 
-def idle(world: World, deployment: Deployment) -> tuple[float, int]:
-    """Return the CPU that a daemon with nothing to do takes, % of a core, and its cycles meanwhile."""
+def idle(world: World, deployment: Deployment, *, apart_s: float = 0.0) -> tuple[float, int]:
+    """Return the CPU that a daemon with nothing to do takes, % of a core, and its cycles meanwhile.
+
+    The second chain has each of its blocks `apart_s` after the first.
+    """
     mine_every(world, BLOCK_S)
+    time.sleep(apart_s)
+    # Mining begins anew.
+    list(world.nodes.values())[-1].rpc("evm_setIntervalMining", BLOCK_S)
     try:
         with _running(deployment.config) as (process, log):
             _cycles(log, SETTLED_AFTER)
