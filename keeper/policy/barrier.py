@@ -69,7 +69,7 @@ def lines_of(accounts: Sequence[Account], market: Market) -> tuple[Line | None, 
     """
     alike: dict[Hashable, list[_Search]] = {}
     for search in _searches(accounts, market):
-        alike.setdefault((search.rule.form, search.underlying), []).append(search)
+        alike.setdefault(search.rule.form, []).append(search)
     found: dict[tuple[int, str], Line] = {}
     for searches in alike.values():
         for start in range(0, len(searches), TOGETHER):
@@ -106,32 +106,41 @@ def _prices(account: Account, market: Market) -> dict[str, float]:
 
 
 def _lines(searches: Sequence[_Search]) -> dict[tuple[int, str], Line]:
-    """Return the lines of accounts whose rules have one form and whose same underlying moves."""
-    moves = _nearest([s.rule for s in searches], searches[0].underlying)
+    """Return the lines of accounts whose rules have one form."""
     return {
         (s.account, s.underlying): Line(
             underlying=s.underlying, move=move, price_usd=s.price_usd * (1.0 + move)
         )
-        for s, move in zip(searches, moves, strict=True)
+        for s, move in zip(searches, _nearest(searches), strict=True)
         if move is not None
     }
 
 
-def _excess(rules: Sequence[VenueRule], underlying: str) -> Callable[[Floats], Floats]:
-    """Return a function to equity less maintenance, USD, at relative moves of one underlying.
+def _excess(searches: Sequence[_Search]) -> Callable[[Floats], Floats]:
+    """Return a function to equity less maintenance, USD, at relative moves of each search's own underlying.
 
-    It gives shape (R, n) for R rules, and takes that, or moves (n,) that all rules share.
+    It gives shape (R, n) for R searches, and takes that, or moves (n,) that all share.
     """
-    rule = stacked(rules)
-    return lambda moves: rule(Factors(n=moves.shape[-1], spot={underlying: 1.0 + moves})).excess_usd
+    rule = stacked([s.rule for s in searches])
+    movers = {name: np.array([[s.underlying == name] for s in searches]) for name in _moved(searches)}
+
+    def excess(moves: Floats) -> Floats:
+        spot = {name: np.where(mine, 1.0 + moves, 1.0) for name, mine in movers.items()}
+        return rule(Factors(n=moves.shape[-1], spot=spot)).excess_usd
+
+    return excess
 
 
-def _nearest(rules: Sequence[VenueRule], underlying: str) -> list[float | None]:
-    """Return for each rule the smallest move in either direction at which its excess turns negative.
+def _moved(searches: Sequence[_Search]) -> tuple[str, ...]:
+    return tuple(sorted({s.underlying for s in searches}))
+
+
+def _nearest(searches: Sequence[_Search]) -> list[float | None]:
+    """Return for each search the smallest move in either direction at which its excess turns negative.
 
     0 for an account that fails now, None for one that does not fail anywhere.
     """
-    fails = _excess(rules, underlying)(MOVES) < 0.0
+    fails = _excess(searches)(MOVES) < 0.0
     nearest: list[float | None] = [0.0 if now else None for now in fails[:, _ZERO].tolist()]
     rows: list[int] = []
     ends: list[tuple[float, float]] = []
@@ -142,7 +151,7 @@ def _nearest(rules: Sequence[VenueRule], underlying: str) -> list[float | None]:
         rows += found.tolist()
         ends += zip(moves[first[found] - 1].tolist(), moves[first[found]].tolist(), strict=True)
     if rows:
-        excess = _excess([rules[row] for row in rows], underlying)
+        excess = _excess([searches[row] for row in rows])
         for row, move in zip(rows, _close_in(excess, *np.array(ends).T), strict=True):
             other = nearest[row]
             if other is None or abs(move) < abs(other):

@@ -108,13 +108,33 @@ def house_model(columns: Instruments, held: ArrayLike, house: HouseParams) -> Ho
 
 def house_grid(house: HouseParams, underlyings: Sequence[str]) -> Scenarios:
     """Return the scenario grid of the house requirement over `underlyings`."""
+    return _grid(
+        tuple(underlyings),
+        house.spot_range,
+        house.spot_steps // 2,
+        house.vol_up,
+        house.vol_down,
+        house.extended_moves,
+    )
+
+
+@lru_cache(maxsize=4)
+def _grid(
+    underlyings: tuple[str, ...],
+    spot_range: float,
+    buckets: int,
+    vol_up: float,
+    vol_down: float,
+    extended: tuple[float, ...],
+) -> Scenarios:
+    """Return the grid; each is built once."""
     return grid(
         underlyings,
-        spot_range=house.spot_range,
-        buckets=house.spot_steps // 2,
-        vol_up=house.vol_up,
-        vol_down=house.vol_down,
-        extended=house.extended_moves,
+        spot_range=spot_range,
+        buckets=buckets,
+        vol_up=vol_up,
+        vol_down=vol_down,
+        extended=extended,
     )
 
 

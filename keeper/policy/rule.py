@@ -7,7 +7,8 @@ gives. `policy.venue_rule` makes rules of what a snapshot tells.
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from itertools import zip_longest
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,21 @@ class Factors:
     """Of the perps' marks, alike; where an underlying is not named, as its spot."""
 
     def of_spot(self, underlying: str) -> Floats:
-        """Return the factor on the spot, shape (n,)."""
+        """Return the factor on the spot, shape as given."""
         return self.spot.get(underlying, np.ones(self.n))
 
     def of_perp(self, underlying: str) -> Floats:
-        """Return the factor on perps, shape (n,)."""
+        """Return the factor on perps, shape as given."""
         return self.perp.get(underlying, self.of_spot(underlying))
+
+    def of_perps(self, underlyings: Sequence[str]) -> Floats:
+        """Return the factor on perps of R stacked accounts, one underlying each, shape (R, n)."""
+        factors = np.empty((len(underlyings), self.n))
+        for underlying in sorted(set(underlyings)):
+            rows = [row for row, name in enumerate(underlyings) if name == underlying]
+            factor = self.of_perp(underlying)
+            factors[rows] = factor if factor.ndim == 1 else factor[rows]
+        return factors
 
 
 NOW = Factors(n=1)
@@ -89,12 +99,18 @@ class Possession:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PerpLeg:
-    """One position of a cross-margin account."""
+    """One position of a cross-margin account, or one of each of R stacked accounts."""
 
-    underlying: str
+    underlying: str | tuple[str, ...]
+    """One for each account of R; where one has no more positions, its size is 0."""
+
     size_base: Numbers
     mark_usd: Numbers
     entry_usd: Numbers
+
+
+_NO_LEG: Final = PerpLeg(underlying="", size_base=0.0, mark_usd=0.0, entry_usd=0.0)
+"""Fills up a row: adding nothing changes no digit of a sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,7 +133,9 @@ class CrossMargin:
         equity_usd = _worth(self.dollars_usd, self.kind_usd, factors)
         notional_usd = np.zeros(factors.n)
         for leg in self.legs:
-            price_usd = leg.mark_usd * factors.of_perp(leg.underlying)
+            named = leg.underlying
+            factor = factors.of_perp(named) if isinstance(named, str) else factors.of_perps(named)
+            price_usd = leg.mark_usd * factor
             equity_usd = equity_usd + leg.size_base * (price_usd - leg.entry_usd)
             notional_usd = notional_usd + np.abs(leg.size_base) * price_usd
         return Standing(
@@ -129,7 +147,7 @@ class CrossMargin:
     @property
     def form(self) -> Hashable:
         """Rules of the same form can be stacked."""
-        return CrossMargin, _names(self.kind_usd), tuple(leg.underlying for leg in self.legs)
+        return CrossMargin, _names(self.kind_usd)
 
     @classmethod
     def stack(cls, rules: Sequence[Self]) -> Self:
@@ -139,12 +157,12 @@ class CrossMargin:
             kind_usd=_columns([r.kind_usd for r in rules]),
             legs=tuple(
                 PerpLeg(
-                    underlying=legs[0].underlying,
+                    underlying=tuple(str(leg.underlying) for leg in legs),
                     size_base=_column(leg.size_base for leg in legs),
                     mark_usd=_column(leg.mark_usd for leg in legs),
                     entry_usd=_column(leg.entry_usd for leg in legs),
                 )
-                for legs in zip(*(r.legs for r in rules), strict=True)
+                for legs in zip_longest(*(r.legs for r in rules), fillvalue=_NO_LEG)
             ),
             initial_ratio=_column(r.initial_ratio for r in rules),
             maintenance_ratio=_column(r.maintenance_ratio for r in rules),
