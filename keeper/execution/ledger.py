@@ -64,6 +64,8 @@ class Ledger:
         """The last move that the journal has; None until it was asked."""
 
         self._untold = True
+        self._marked: int | None = None
+        """What the store has as told: for a start on a new journal."""
 
     @property
     def intents(self) -> Intents:
@@ -80,15 +82,17 @@ class Ledger:
     def settle(self) -> int:
         """Bring all moves to disk, and tell the journal those that it lacks. Returns how many.
 
-        It lacks those since the last one to SENT, and those that a crash or a full disk kept from it. A
-        journal without any move is a new one: only what is still under way is repeated in it. Raises
+        It lacks those since the last one to SENT, and those that a crash or a full disk kept from it. In a
+        journal without any move, which is a new one, what is still under way is repeated. Raises
         `StoreBehindError` when the journal knows a move that the store does not.
         """
         with self._turn:
-            if not self._untold:
+            if not self._untold and self._marked == self._told:
                 return 0
-            self.store.bring_to_disk()
-            return self._tell_all(durable=False)
+            told = self.intents.told() if self._told is None else self._told
+            self.intents.mark_told(told)
+            self._marked = told
+            return self._tell_all()
 
     def plan(self, planned: Sequence[StoredIntent]) -> None:
         """Write new intents, all or none."""
@@ -110,7 +114,7 @@ class Ledger:
         with self._moving():
             self.intents.move(intent_id, to, reason=reason, **changes)
             if to is TxState.SENT:
-                self._tell_all(durable=True)
+                self._tell_all()
 
     def move_together(self, moves: Sequence[Move]) -> None:
         """Take several intents to other states, none of them SENT; all or none. Raises `IllegalMoveError`."""
@@ -153,15 +157,15 @@ class Ledger:
             self._untold = True
             yield
 
-    def _tell_all(self, *, durable: bool) -> int:
-        """Tell the journal each move that it lacks. They must be on disk in the store."""
+    def _tell_all(self) -> int:
+        """Tell the journal, on disk, each move that it lacks. The store must have them on disk."""
         if self._told is None:
             newest, missed = self.intents.newest_transition(), self._missed_before()
         else:
             missed = self.intents.transitions(after=self._told)
             newest = missed[-1].id if missed else self._told
         for transition in missed:
-            self._tell(transition, durable=durable and transition is missed[-1])
+            self._tell(transition, durable=transition is missed[-1])
             self._told = transition.id
         self._told = newest
         self._untold = False
@@ -177,8 +181,15 @@ class Ledger:
                 raise StoreBehindError(self.store.place, told)
             return known[1:]
         running = self.intents.within([state for state in TxState if state not in ENDED])
-        moves = (t for stored in running for t in self.intents.transitions(intent_id=stored.intent.id))
-        return tuple(sorted(moves, key=lambda move: move.id))
+        moves = {
+            move.id: move
+            for found in (
+                self.intents.transitions(after=self.intents.told()),
+                *(self.intents.transitions(intent_id=stored.intent.id) for stored in running),
+            )
+            for move in found
+        }
+        return tuple(moves[number] for number in sorted(moves))
 
     def _tell(self, transition: Transition, *, durable: bool) -> None:
         body = plain(transition)

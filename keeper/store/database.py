@@ -50,10 +50,6 @@ class Database(ABC):
             yield connection
 
     @abstractmethod
-    def bring_to_disk(self) -> None:
-        """Let power loss take nothing of what was committed so far. Raises as `writing` does."""
-
-    @abstractmethod
     def transaction(self, *, at_leisure: bool) -> AbstractContextManager[Connection]:
         """Give a transaction that nobody else writes beside, as `writing` says."""
 

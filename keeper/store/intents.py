@@ -1,7 +1,7 @@
 """The outbox: every move is one transaction, checked against the table of moves.
 
 Power loss may take moves, the last ones first, back to the last one to SENT, which is on disk with all before
-it; or to the last `Store.bring_to_disk`. The end of the process takes none.
+it; or to the last `mark_told`. The end of the process takes none.
 """
 
 import dataclasses
@@ -167,6 +167,12 @@ class Intents:
         self._crash_at("signed.after")
         return done
 
+    def mark_told(self, number: int) -> None:
+        """Remember that a journal has on disk the moves up to `number`. All moves are on disk afterwards."""
+        with self._database.writing() as connection:
+            if statements.TELL.change(connection, {"value": str(number)}) == 0:
+                statements.TELL_FIRST.change(connection, {"value": str(number)})
+
     def _sign(self, connection: Connection, intent_id: str, attempt: Attempt, reason: str) -> Transition:
         row = {**dataclasses.asdict(attempt), "signed_at_s": self._clock()}
         statements.ADD_ATTEMPT.change(connection, row)
@@ -292,6 +298,11 @@ class Intents:
         named = {"after": after} if intent_id is None else {"after": after, "intent": intent_id}
         with self._database.reading() as connection:
             return tuple(transition_of(row) for row in query.mappings(connection, named))
+
+    def told(self) -> int:
+        """Return up to which move some journal was told, at least; 0 before the first."""
+        with self._database.reading() as connection:
+            return int(statements.TOLD.scalar(connection, {}) or 0)
 
     def newest_transition(self) -> int:
         """Return the id of the last move; 0 before the first."""

@@ -101,9 +101,6 @@ class Postgres(Database):
                 connection.invalidate()
                 self._settle(pid, number, error)
 
-    def bring_to_disk(self) -> None:
-        """Every commit is on the server's disk when it is acknowledged: there is nothing to do."""
-
     def look(self, *, at_once: bool) -> AbstractContextManager[Connection]:
         """Give a connection; writers do not keep it waiting."""
         return (self._at_once if at_once else self._plain).connect()

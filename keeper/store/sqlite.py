@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, update
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from keeper.store import tables
 from keeper.store.database import Database
 from keeper.store.errors import (
     StoreFailingError,
@@ -22,12 +21,9 @@ from keeper.store.errors import (
     StoreUnreadableError,
 )
 from keeper.store.owner import FileOwner, Owner
-from keeper.store.prepared import Prepared
 
 _READS: Final = "keeper_reads"
 _SYNCHRONOUS: Final = "keeper_synchronous"
-
-_TOUCH: Final = Prepared(update(tables.meta).values(value=tables.meta.c.value))
 
 _UNREADABLE: Final = (
     sqlite3.SQLITE_NOTADB,
@@ -66,11 +62,6 @@ class Sqlite(Database):
             _synchronise(connection, "NORMAL" if at_leisure else "FULL")
             with connection.begin():
                 yield connection
-
-    def bring_to_disk(self) -> None:
-        """Synchronise the log of writes: by a transaction, which is the only way that SQLite offers."""
-        with self.writing() as connection:
-            _TOUCH.change(connection, {})
 
     @contextmanager
     def look(self, *, at_once: bool) -> Generator[Connection]:

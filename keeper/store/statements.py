@@ -200,6 +200,10 @@ OPEN_LANES: Final = Prepared(
     .distinct()
     .order_by(_intent.chain_id, _intent.sender)
 )
+_told = tables.meta.c.key == "told"
+TOLD: Final = Prepared(select(tables.meta.c.value).where(_told))
+TELL: Final = Prepared(update(tables.meta).where(_told))
+TELL_FIRST: Final = Prepared(insert(tables.meta).values(key="told"))
 COUNTS: Final = Prepared(select(_intent.state, func.count()).group_by(_intent.state))
 TRANSITIONS: Final = Prepared(
     select(tables.transitions).where(_transition.id > bindparam("after")).order_by(_transition.id)

@@ -135,10 +135,6 @@ class Store:
             raise
         return cls(database, None, clock=clock, crash_at=_go_on)
 
-    def bring_to_disk(self) -> None:
-        """Let power loss take nothing of what was written so far."""
-        self._database.bring_to_disk()
-
     def close(self) -> None:
         """Close the connections and give up ownership."""
         if self._owner is not None:

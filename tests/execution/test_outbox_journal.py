@@ -1,11 +1,13 @@
 """Every move of a transaction is in the journal once, whatever came between."""
 
+import pytest
+
 from keeper.journal.journal import read
 from keeper.journal.verify import verify
 from keeper.model.intent import TxState
 from keeper.model.record import RecordKind
 from tests.execution.bell import TWO_STEPS
-from tests.execution.rig import Rig
+from tests.execution.rig import Killed, Rig, killed_at, never
 from tests.execution.simulated_chain import SimulatedChain
 
 
@@ -32,6 +34,19 @@ def test_moves_that_a_crash_kept_out_of_the_journal_are_added_at_the_next_start(
     last = rig.journal.last(RecordKind.TRANSITION)
     assert last is not None
     assert last.body["transition"] == moved.id
+
+
+def test_moves_of_what_ended_in_the_very_first_cycle_are_not_lost(rig: Rig, chain: SimulatedChain) -> None:
+    """Nothing had left yet, so that the journal had not been told of anything."""
+    chain.balance_wei = 0
+    rig.crash_at = killed_at("planned.before", times=2)
+    with pytest.raises(Killed):
+        rig.cycle([1, 2])
+    rig.crash_at = never
+    assert [t.after for t in rig.store.intents.transitions()][-1] is TxState.DROPPED
+    assert rig.journal.last(RecordKind.TRANSITION) is None
+    rig.restart()
+    rig.audit().require()
 
 
 def test_a_new_journal_repeats_only_what_is_under_way(rig: Rig, chain: SimulatedChain) -> None:
