@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.codec import Decoder, Param, encode_arguments
 from keeper.chain.errors import AbiMismatch, AbiMissing
+from keeper.chain.scalars import blob, count
 from keeper.model.reads import Call, Log, Send
 
 _INSTALLED: Final = Path(__file__).resolve().parents[1] / "contracts_abi"
@@ -205,7 +206,7 @@ def decode_log(contract: str, names: Sequence[str], raw: Mapping[str, Any]) -> L
 
     Raises `AbiMissing` for a name that the ABI lacks, `AbiMismatch` when the log is none of the events.
     """
-    topics = [bytes.fromhex(t[2:]) for t in raw["topics"]]
+    topics = [blob(t) for t in raw["topics"]]
     entry = next((e for n in names if (e := event(contract, n)).selector == topics[0]), None)
     if entry is None:
         raise AbiMismatch(f"log of {contract}", f"topic {raw['topics'][0]} is none of {', '.join(names)}")
@@ -216,12 +217,12 @@ def decode_log(contract: str, names: Sequence[str], raw: Mapping[str, Any]) -> L
     for param, topic in zip(indexed, topics[1:], strict=True):
         values[param.name] = topic if param.is_dynamic else Decoder([param])(entry.name, topic)[0]
     rest = [p.name for p in entry.inputs if not p.indexed]
-    values.update(zip(rest, entry.read(entry.name, bytes.fromhex(raw["data"][2:])), strict=True))
+    values.update(zip(rest, entry.read(entry.name, blob(raw["data"])), strict=True))
     return Log(
         event=entry.name,
         args={p.name: values[p.name] for p in entry.inputs},
-        block_number=int(raw["blockNumber"], 16),
-        log_index=int(raw["logIndex"], 16),
+        block_number=count(raw["blockNumber"]),
+        log_index=count(raw["logIndex"]),
     )
 
 

@@ -129,7 +129,7 @@ class CallReader:
     def _call(
         self, entries: Sequence[Entry], overrides: dict[str, dict[str, str]], at: BlockRef
     ) -> tuple[list[Result], bool]:
-        transaction = {"to": self._multicall, "data": frame(entries), "gas": hex(self._book.limit)}
+        transaction = {"to": self._multicall, "data": frame(entries), "gas": hex(self._book.asked)}
         data, overridden = self._pinned.call(transaction, at, overrides)
         if not data and self._found:
             raise self._disbelieved("answers nothing where there was a multicall")
@@ -169,7 +169,7 @@ class CallReader:
             "from": one.call.sender or self._multicall,
             "to": one.call.to,
             "data": "0x" + encode_bytes(one.call).hex(),
-            "gas": hex(self._book.limit),
+            "gas": hex(self._book.asked),
         }
         try:
             return Result(True, self._pinned.call(transaction, at)[0])
@@ -202,7 +202,10 @@ class CallReader:
 
     def _multicall_code(self) -> str:
         if self._runtime is None:
-            self._runtime = str(self._pool.request("eth_getCode", [self._multicall, "latest"]))
+            code = self._pool.bytes_of("eth_getCode", [self._multicall, "latest"])
+            if not code:
+                raise self._disbelieved("shows no code where there is a multicall")
+            self._runtime = "0x" + code.hex()
         return self._runtime
 
 

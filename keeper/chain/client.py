@@ -8,7 +8,7 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.abi import Revert
 from keeper.chain.endpoint import Endpoint
-from keeper.chain.errors import MulticallMissing, NodeRefused
+from keeper.chain.errors import MulticallMissing, NodeRefused, NodeUnreachable
 from keeper.chain.multicall import GET_CHAIN_ID, MULTICALL3
 from keeper.chain.pool import MAX_HEAD_AGE_S, MAX_LAG_BLOCKS, NodePool
 from keeper.chain.present import Present
@@ -16,7 +16,7 @@ from keeper.chain.pricing import FeeRules
 from keeper.chain.private import Private
 from keeper.chain.quorum import Quorum
 from keeper.chain.reader import Reader, Reading
-from keeper.chain.refusals import most_telling, not_taken
+from keeper.chain.refusals import most_telling, not_taken, reverted
 from keeper.chain.settings import ClientSettings, Finality, GasBy, PinAt
 from keeper.chain.simulation import Explain, Rehearsal, Simulator
 from keeper.chain.standstill import Standstill
@@ -111,12 +111,15 @@ class ChainClient:
         self._private.verify()
         call = {"to": self.multicall, "data": "0x" + GET_CHAIN_ID.hex(), "gas": hex(100_000)}
         try:
-            answer = self._pool.request("eth_call", [call, "latest"])
-        except NodeRefused:
-            answer = "0x"
-        if answer != f"0x{self.chain_id:064x}":
+            answer = self._pool.bytes_of("eth_call", [call, "latest"])
+            self._present.require_tags(self._pin_at)
+        except DataError as problem:
+            if not isinstance(problem, NodeRefused) or not reverted(problem):
+                # It says nothing of the configuration, and may be over in a moment.
+                raise NodeUnreachable(self.name, (str(problem),)) from None
+            answer = b""
+        if answer != self.chain_id.to_bytes(32, "big"):
             raise MulticallMissing(self.name, self.chain_id, self.multicall)
-        self._present.require_tags(self._pin_at)
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,6 +1,7 @@
 """One JSON-RPC endpoint over HTTP: a request out, its result or a typed error back."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import urllib3
 
 from keeper.chain.errors import EndpointUnfit, NodeRefused, NodeUnreachable, RateLimited
-from keeper.chain.refusals import of_any_limit, rate_limited, revert_data, says_rate, unavailable
+from keeper.chain.refusals import of_any_limit, rate_limited, revert_data, reverted, says_rate, unavailable
 
 _LONGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 2**16
@@ -69,11 +70,11 @@ class Endpoint:
             raise NodeRefused(self.host, method, 413, "request too large")
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._failed(f"answered HTTP {status} with something that is not JSON") from None
-        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
+        error = answer.get("error") if isinstance(answer, dict) else None
+        if not isinstance(answer, dict) or ("result" not in answer and error is None):
             raise self._failed(f"answered HTTP {status} with JSON that is not JSON-RPC")
-        error = answer.get("error")
         if error is not None:
             raise self._refusal(method, error, retry_after_s)
         if answer.get("id") != number:
@@ -92,7 +93,7 @@ class Endpoint:
             raise RateLimited(self.host, "rate limit (HTTP 429)", retry_after_s)
         try:
             answers = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NodeRefused(self.host, "a batch", status, "no JSON") from None
         if isinstance(answers, dict) and answers.get("error") is not None:
             raise self._refusal("a batch", answers["error"], retry_after_s)
@@ -155,6 +156,9 @@ class Endpoint:
         text = self._redacted(str(error.get("message", "")))
         number = code if isinstance(code, int) else 0
         refused = NodeRefused(self.host, method, number, text, revert_data(error.get("data")))
+        if reverted(refused):
+            # A contract chooses its own words: they must not speak for the node.
+            return refused
         timed = retry_after_s is not None and of_any_limit(refused)
         if timed or rate_limited(number, text):
             certain = timed or says_rate(text) or number == 429
@@ -190,6 +194,7 @@ def _secrets(url: str) -> tuple[str, ...]:
 
 def _seconds(retry_after: str | None) -> float | None:
     try:
-        return float(retry_after) if retry_after else None
+        seconds = float(retry_after) if retry_after else None
     except ValueError:
         return None  # an HTTP date: our own back-off is close enough
+    return seconds if seconds is not None and 0.0 <= seconds < math.inf else None

@@ -19,6 +19,9 @@ _FIRST_GUESS: Final = 100_000
 _GUESS_PER_BYTE: Final = 500
 """A list argument makes a view dearer: about 15,000 gas for each of its 32-byte items."""
 
+_LEAST_LIMIT: Final = 500_000
+"""Below it hardly a view fits: a node that says it gives less is not believed."""
+
 _MOST_ENTRIES: Final = 3_000
 _MOST_REMEMBERED: Final = 20_000
 _GAUGE_ENTRY: Final = Entry(GAUGE, b"")
@@ -55,8 +58,11 @@ class Asked:
 class GasBook:
     """What earlier reads taught about the views of one chain."""
 
-    limit: int
-    """Gas of one multicall; lowered where the node silently gives less."""
+    asked: int
+    """Gas that one multicall is to have."""
+
+    limit: int = 0
+    """What it has: less where the node in use silently gives less."""
 
     measured: dict[Kind, int] = field(default_factory=dict)
     """Mean per call by kind, from the last multicall that held it."""
@@ -66,6 +72,9 @@ class GasBook:
 
     hungry: set[Key] = field(default_factory=set)
     """Calls that eat whatever gas they are given, and would starve others."""
+
+    def __post_init__(self) -> None:
+        self.limit = self.asked
 
     def chunks(self, members: Sequence[Asked]) -> Iterator[list[Asked]]:
         """Cut into pieces expected to leave a third of the gas, the same kinds side by side."""
@@ -92,10 +101,12 @@ class GasBook:
         memory.add(asked.key)
 
     def learn(self, runs: Sequence[Sequence[Asked]], levels: Sequence[int]) -> None:
-        """Take the gas of each run from the readings before and after it, and the node's own cap."""
+        """Take the gas of each run from the readings before and after it, and the node's own cap.
+
+        The cap is taken anew each time: another node may be in use, and one reading may be wrong.
+        """
         given = levels[0] * 64 // 63
-        if given < self.limit * 4 // 5:
-            self.limit = given
+        self.limit = self.asked if given >= self.asked * 4 // 5 else max(given, _LEAST_LIMIT)
         for run, before, after in zip(runs, levels, levels[1:], strict=False):
             self.measured[run[0].kind] = max(1, (before - after) * 64 // 63 // len(run))
 

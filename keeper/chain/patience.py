@@ -145,9 +145,10 @@ def _unclear(problem: RateLimited | NodeRefused) -> bool:
 
 
 def words(problem: BaseException) -> str:
-    """Return what went wrong, for people: the node's own words where it said any."""
+    """Return what went wrong, for people: the node's own words where it said any. Never empty."""
     if isinstance(problem, NodeRefused):
-        return problem.text if not reverted(problem) else f"reverted: {problem.text}"
+        said = problem.text.strip() or f"error {problem.code} without words"
+        return said if not reverted(problem) else f"reverted: {said}"
     if isinstance(problem, NodeUnreachable):
         return "; ".join(problem.reasons)
     if isinstance(problem, OutOfTime):

@@ -7,10 +7,11 @@ do is tried once, with one request, when it is first read from.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from keeper.chain.errors import AbiMismatch, NodeRefused, NodeUnreachable, PinnedBlockGone
+from keeper.chain.errors import NodeRefused, NodeUnreachable, PinnedBlockGone
 from keeper.chain.multicall import GAUGE, GAUGE_CODE
 from keeper.chain.pool import NodePool, Seat
 from keeper.chain.refusals import block_gone
+from keeper.chain.scalars import blob
 from keeper.model.snapshot import BlockRef
 
 Overrides = Mapping[str, Mapping[str, str]]
@@ -33,7 +34,8 @@ class PinnedCalls:
         """Return what a call answers, and whether the overrides were in place.
 
         An endpoint without state overrides is asked without them. Raises `PinnedBlockGone`,
-        `NodeUnreachable`, and `NodeRefused` for what the call itself came to.
+        `NodeUnreachable`, `NodeRefused` for what the call itself came to, and `AbiMismatch` for what is no
+        answer to a call: that endpoint rests.
         """
         overridden = False
 
@@ -50,7 +52,10 @@ class PinnedCalls:
             if block_gone(refusal):
                 raise PinnedBlockGone(self._chain_id, at.number, at.hash, refusal.text) from None
             raise
-        return _bytes(answer), overridden
+        try:
+            return blob(answer), overridden
+        except ValueError:
+            raise self._pool.malformed("eth_call") from None
 
     def require_canonical(self, at: BlockRef) -> None:
         """Raise `PinnedBlockGone` unless `at` is still on the chain."""
@@ -58,6 +63,8 @@ class PinnedCalls:
 
     def _require(self, raw: Any, at: BlockRef) -> None:
         found = raw.get("hash") if isinstance(raw, dict) else None
+        if raw is not None and not isinstance(found, str):
+            raise self._pool.malformed("eth_getBlockByNumber")
         if found != at.hash:
             detail = f"{found[:18]}... took its place" if found else "the chain does not reach so far"
             raise PinnedBlockGone(self._chain_id, at.number, at.hash, detail)
@@ -85,12 +92,3 @@ class PinnedCalls:
 
 def _tag(by_hash: bool, at: BlockRef) -> object:
     return {"blockHash": at.hash, "requireCanonical": True} if by_hash else hex(at.number)
-
-
-def _bytes(answer: object) -> bytes:
-    try:
-        if isinstance(answer, str):
-            return bytes.fromhex(answer.removeprefix("0x"))
-    except ValueError:
-        pass
-    raise AbiMismatch("eth_call", f"answered {str(answer)[:40]!r}, expected 0x-prefixed hexadecimal")

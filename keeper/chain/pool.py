@@ -1,9 +1,9 @@
 """The endpoints of one chain, asked in order of preference, with fail-over.
 
 The endpoint in use is kept until it fails. A failing one rests, longer each time; one that asks for
-patience rests as long as it says. Before an endpoint is used for the first time, and after every switch to
-it, it must name the chain id we expect. One that lags its peers, or stands still while they go on, is set
-aside until it has caught up.
+patience rests as long as it says, within reason. Before an endpoint is used for the first time, and after
+every switch to it, it must name the chain id we expect. One that lags its peers, or stands still while they
+go on, is set aside until it has caught up.
 """
 
 import time
@@ -14,10 +14,14 @@ from typing import Any, Final, TypeAlias
 
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import AbiMismatch, NodeRefused, NodeUnreachable, RateLimited, WrongChain
+from keeper.chain.scalars import STORED_BITS, blob, count, quantity
 from keeper.chain.together import together
 
 _FIRST_REST_S: Final = 0.5
 _LONGEST_REST_S: Final = 30.0
+_LONGEST_PATIENCE_S: Final = 300.0
+"""An endpoint that asks for more is asked again all the same: some count in milliseconds."""
+
 MAX_LAG_BLOCKS: Final = 5
 MAX_HEAD_AGE_S: Final = 120.0
 _CENSUS_S: Final = 3.0
@@ -168,16 +172,30 @@ class NodePool:
                 raise refused
             self._wait_or_give_up(deadline_s)
 
-    def number(self, method: str, params: Params) -> int:
-        """Return the result of one request that is a hexadecimal number.
+    def number(self, method: str, params: Params, *, bits: int = STORED_BITS) -> int:
+        """Return the result of one request that is a hexadecimal number of at most so many bits.
 
         Raises as `request`, and `AbiMismatch` for a result that is none.
         """
         raw = self.request(method, params)
         try:
-            return int(raw, 16)
-        except (TypeError, ValueError):
-            raise AbiMismatch(method, f"{self.current} gave a malformed answer") from None
+            return quantity(raw, bits=bits)
+        except ValueError:
+            raise self.malformed(method) from None
+
+    def bytes_of(self, method: str, params: Params) -> bytes:
+        """Return the result of one request that is hexadecimal. Raises as `number`."""
+        raw = self.request(method, params)
+        try:
+            return blob(raw)
+        except ValueError:
+            raise self.malformed(method) from None
+
+    def malformed(self, method: str) -> AbiMismatch:
+        """Rest the endpoint in use, whose answer no node would give, and return what is to be raised."""
+        host = self.current
+        self.set_current_aside(f"answers {method} with what no node would")
+        return AbiMismatch(method, f"{host} gave a malformed answer")
 
     def set_laggards_aside(self) -> None:
         """Where there are several endpoints, compare their heads: rest those that lag, take back the others.
@@ -259,10 +277,10 @@ class NodePool:
         try:
             if seat is not self._current:
                 self._verify(seat, timeout_s=_CENSUS_S)
-            return int(seat.endpoint.ask("eth_blockNumber", [], timeout_s=_CENSUS_S), 16)
+            return count(seat.endpoint.ask("eth_blockNumber", [], timeout_s=_CENSUS_S))
         except (NodeUnreachable, WrongChain) as problem:
             return problem
-        except (NodeRefused, TypeError, ValueError):
+        except (NodeRefused, ValueError):
             return NodeUnreachable(seat.endpoint.host, ("does not tell its head",))
 
     def _note_head(self, seat: Seat, head: int) -> None:
@@ -286,8 +304,8 @@ class NodePool:
 
     def _verify(self, seat: Seat, *, timeout_s: float | None = None) -> None:
         try:
-            found = int(seat.endpoint.ask("eth_chainId", [], timeout_s=timeout_s), 16)
-        except (NodeRefused, TypeError, ValueError):
+            found = quantity(seat.endpoint.ask("eth_chainId", [], timeout_s=timeout_s))
+        except (NodeRefused, ValueError):
             raise NodeUnreachable(seat.endpoint.host, ("does not tell its chain id",)) from None
         if found != self._chain_id:
             wrong = WrongChain(self._name, seat.endpoint.host, expected=self._chain_id, found=found)
@@ -302,7 +320,7 @@ class NodePool:
         seat.asked_for_patience = isinstance(problem, RateLimited)
         if isinstance(problem, RateLimited):
             seat.why = problem.reasons[0]
-            rest_s = max(rest_s, problem.retry_after_s or 0.0)
+            rest_s = max(rest_s, min(_LONGEST_PATIENCE_S, problem.retry_after_s or 0.0))
         elif isinstance(problem, WrongChain):
             seat.why = f"serves chain id {problem.found}, expected {problem.expected}"
         else:

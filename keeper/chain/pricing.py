@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from keeper.chain.scalars import count, quantity
 from keeper.model.units import NO_WEI, Wei
 
 _HOLOCENE, _JOVIAN = 0, 1
@@ -72,16 +73,16 @@ def next_base_fee(header: Mapping[str, Any], rule: BaseFees) -> Wei | None:
     """
     if header.get("baseFeePerGas") is None:
         return None
-    base = int(header["baseFeePerGas"], 16)
+    base = quantity(header["baseFeePerGas"])
     if rule is BaseFees.ARBITRUM:
         return Wei(base)
-    used, limit = int(header["gasUsed"], 16), int(header["gasLimit"], 16)
+    used, limit = count(header["gasUsed"]), count(header["gasLimit"])
     curve = _ETHEREUM
     if rule is BaseFees.OP_STACK:
         curve, version = _op_stack(str(header.get("extraData") or "0x"))
         if version == _JOVIAN:
             # Jovian puts the footprint of the block's data where the gas of blobs stood.
-            used = max(used, int(header.get("blobGasUsed") or "0x0", 16))
+            used = max(used, count(header.get("blobGasUsed") or "0x0"))
     target = limit // curve.elasticity
     if target == 0 or used == target:
         return Wei(max(base, curve.floor))
@@ -100,7 +101,7 @@ def tip_of(history: Mapping[str, Any]) -> int | None:
     """
     rewards, ratios = history.get("reward") or (), history["gasUsedRatio"]
     tips = [
-        int(reward[0], 16) for reward, ratio in zip(rewards, ratios, strict=False) if reward and ratio > 0.0
+        quantity(reward[0]) for reward, ratio in zip(rewards, ratios, strict=False) if reward and ratio > 0.0
     ]
     return lower_median(tips) if tips else None
 

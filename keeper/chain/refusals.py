@@ -188,6 +188,8 @@ _BROADCAST: Final[tuple[tuple[type[BroadcastRefused], tuple[str, ...]], ...]] = 
 )
 """In this order: a replacement that pays too little is also called underpriced."""
 
+_REVERT_DATA: Final = re.compile(r"(?:Reverted )?0x((?:[0-9a-fA-F]{2})+)", re.IGNORECASE)
+_DEEPEST_DATA: Final = 4
 _KNOWN_TRANSACTION: Final = re.compile(r"(?<!un)known transaction")
 """As old clients and Besu say it; others speak of an unknown transaction type."""
 
@@ -204,7 +206,7 @@ def too_large(refusal: NodeRefused) -> bool:
 
 def out_of_gas(refusal: NodeRefused) -> bool:
     """Whether the execution had too little gas."""
-    return _says(refusal, _OUT_OF_GAS)
+    return _says(refusal, _OUT_OF_GAS) and not refusal.data
 
 
 def reverted(refusal: NodeRefused) -> bool:
@@ -275,11 +277,16 @@ def most_telling(refusals: Sequence[BroadcastRefused]) -> BroadcastRefused:
 
 
 def revert_data(data: object) -> bytes:
-    """Return the revert bytes in an error's `data`: a string, `Reverted 0x...`, or nested in an object."""
-    if isinstance(data, dict):
-        return next((found for v in data.values() if (found := revert_data(v))), b"")
-    if isinstance(data, str) and (match := re.search(r"0x((?:[0-9a-fA-F]{2})*)", data)):
-        return bytes.fromhex(match.group(1))
+    """Return the revert bytes in an error's `data`: a string, `Reverted 0x...`, or nested in an object.
+
+    Other text that holds a number, such as an address in the node's own words, is none.
+    """
+    level = [data]
+    for _ in range(_DEEPEST_DATA):
+        for value in level:
+            if isinstance(value, str) and (match := _REVERT_DATA.fullmatch(value)):
+                return bytes.fromhex(match.group(1))
+        level = [inner for value in level if isinstance(value, dict) for inner in value.values()]
     return b""
 
 

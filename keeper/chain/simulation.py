@@ -9,6 +9,7 @@ from keeper.chain.errors import AbiMismatch, NodeRefused
 from keeper.chain.multicall import Entry, Result, frame, unframe
 from keeper.chain.pool import NodePool
 from keeper.chain.refusals import out_of_gas, reverted
+from keeper.chain.scalars import blob, count, quantity
 from keeper.chain.settings import GasBy
 from keeper.chain.transactions import TRANSACTION_GAS, Tx, transfers_of
 from keeper.model.intent import Simulation
@@ -19,6 +20,9 @@ from keeper.protocols.adapter import Meaning
 
 Explain: TypeAlias = Callable[[str, Mapping[str, object]], Meaning | None]
 """`Adapter.meaning`: what a venue's revert means."""
+
+_LEAST_GAS: Final = 21_000
+"""Of any transaction. Source: Ethereum yellow paper, G_transaction."""
 
 _HEADROOM: Final = (5, 4)
 """On gas measured inside a bundle, where no estimate can be made: refunds, the 1/64 that calls keep back."""
@@ -61,8 +65,10 @@ class Simulator:
 
         Raises `NodeUnreachable`, and `NodeRefused` when the node would not run it.
         """
+        asked = [self._asked(sender, tx, gas=self._call_gas if gas is None else gas), block]
         try:
-            self._pool.request("eth_call", [self._asked(sender, tx, gas=gas or self._call_gas), block])
+            # Only bytes are an answer: null is none, and must not pass for success.
+            self._pool.bytes_of("eth_call", asked)
         except NodeRefused as refusal:
             return _revert(refusal, tx)
         return None
@@ -74,7 +80,7 @@ class Simulator:
             revert = self.attempt(sender, tx)
             if revert is not None:
                 return _failed(revert, explain, number)
-            gas = self._pool.number("eth_estimateGas", [self._asked(sender, tx)])
+            gas = self._estimate([self._asked(sender, tx)])
             return Simulation(ok=True, gas=gas, error=None, block_number=number)
         except NodeRefused as refusal:
             if reverted(refusal):
@@ -102,8 +108,8 @@ class Simulator:
             )
         except NodeRefused:
             return self._bundle_in_place(sender, txs, explain, number)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
-            raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            raise self._pool.malformed("eth_simulateV1") from None
 
     def rehearse(
         self, sender: Address, txs: Sequence[Tx], reads: Sequence[Call], explain: Explain | None = None
@@ -134,8 +140,8 @@ class Simulator:
             )
         except NodeRefused:
             return self._rehearse_in_place(sender, txs, reads, explain)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
-            raise AbiMismatch("eth_simulateV1", f"malformed answer ({type(problem).__name__})") from None
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            raise self._pool.malformed("eth_simulateV1") from None
 
     def _first_settled(
         self, sender: Address, txs: Sequence[Tx], found: tuple[Simulation, ...], explain: Explain | None
@@ -150,7 +156,7 @@ class Simulator:
         if self._gas_by is GasBy.SIMULATION and self._suffices(sender, txs[0], found[0].gas or 0):
             return found
         try:
-            gas = self._pool.number("eth_estimateGas", [self._asked(sender, txs[0])])
+            gas = self._estimate([self._asked(sender, txs[0])])
             return (replace(found[0], gas=gas), *found[1:])
         except NodeRefused as refusal:
             number = found[0].block_number or 0
@@ -160,7 +166,7 @@ class Simulator:
             return (failed, *found[1:])
 
     def _suffices(self, sender: Address, tx: Tx, gas: int) -> bool:
-        if gas >= TRANSACTION_GAS:
+        if not _LEAST_GAS <= gas < TRANSACTION_GAS:
             return False
         try:
             return self.attempt(sender, tx, gas=gas) is None
@@ -176,10 +182,9 @@ class Simulator:
         looks = [_entry(read) for read in reads]
         entries = [*looks, *(Entry(tx.to, bytes.fromhex(tx.data[2:])) for tx in txs), *looks]
         try:
-            runtime = self._pool.request("eth_getCode", [self._multicall, "latest"])
             call = {"to": sender, "data": frame(entries), "gas": hex(self._call_gas)}
-            raw = self._pool.request("eth_call", [call, "latest", {sender: {"code": runtime}}])
-            results = unframe(bytes.fromhex(raw[2:]), len(entries))
+            raw = self._pool.bytes_of("eth_call", [call, "latest", {sender: {"code": self._runtime()}}])
+            results = unframe(raw, len(entries))
         except (NodeRefused, AbiMismatch):
             return Rehearsal(simulations=found)
         start, end = len(looks), len(looks) + len(txs)
@@ -207,24 +212,32 @@ class Simulator:
         if any(tx.value for tx in txs):
             return (first, *(_not_simulated(number) for _ in txs[1:]))
         entries = [Entry(tx.to, bytes.fromhex(tx.data[2:])) for tx in txs]
-        runtime = self._pool.request("eth_getCode", [self._multicall, "latest"])
-        overrides = {sender: {"code": runtime}}
         found = [first]
         try:
+            overrides = {sender: {"code": self._runtime()}}
             call = {"to": sender, "data": frame(entries), "gas": hex(self._call_gas)}
-            raw = self._pool.request("eth_call", [call, "latest", overrides])
-            results = unframe(bytes.fromhex(raw[2:]), len(entries))
+            results = unframe(self._pool.bytes_of("eth_call", [call, "latest", overrides]), len(entries))
             for i, (tx, result) in enumerate(zip(txs[1:], results[1:], strict=True), start=1):
                 if not result.success:
                     found.append(_failed(decode_revert(result.data, tx.abis), explain, number))
                     continue
                 # Gas of all up to this one is above that of this one alone.
                 whole = {"to": sender, "data": frame(entries[: i + 1])}
-                gas = self._pool.number("eth_estimateGas", [whole, "latest", overrides])
+                gas = self._estimate([whole, "latest", overrides])
                 found.append(Simulation(ok=True, gas=gas, error=None, block_number=number))
         except (NodeRefused, AbiMismatch):
             found += [_not_simulated(number)] * (len(txs) - len(found))
         return tuple(found)
+
+    def _estimate(self, params: list[Any]) -> int:
+        gas = self._pool.number("eth_estimateGas", params)
+        if gas < _LEAST_GAS:
+            # It would be refused only once it is signed.
+            raise self._pool.malformed("eth_estimateGas")
+        return gas
+
+    def _runtime(self) -> str:
+        return "0x" + self._pool.bytes_of("eth_getCode", [self._multicall, "latest"]).hex()
 
     def _asked(self, sender: Address, tx: Tx, *, gas: int | None = None) -> dict[str, str]:
         asked = {"from": sender, "to": tx.to, "data": tx.data}
@@ -241,10 +254,10 @@ def _entry(read: Call) -> Entry:
 
 def _looked(raw: Mapping[str, Any], reads: Sequence[Call]) -> Answers | None:
     """Return the answers of a multicall inside a simulation; None where it did not run to its end."""
-    if int(raw["status"], 16) != 1:
+    if quantity(raw["status"], bits=1) != 1:
         return None
     try:
-        return _answers(reads, unframe(bytes.fromhex(raw["returnData"][2:]), len(reads)))
+        return _answers(reads, unframe(blob(raw["returnData"]), len(reads)))
     except AbiMismatch:
         return None
 
@@ -280,12 +293,12 @@ def _failed(revert: Revert, explain: Explain | None, number: int) -> Simulation:
 
 
 def _simulated(raw: Mapping[str, Any], tx: Tx, explain: Explain | None, number: int) -> Simulation:
-    if int(raw["status"], 16) == 1:
-        gas = int(raw["gasUsed"], 16) * _HEADROOM[0] // _HEADROOM[1]
+    if quantity(raw["status"], bits=1) == 1:
+        gas = count(raw["gasUsed"]) * _HEADROOM[0] // _HEADROOM[1]
         return Simulation(ok=True, gas=gas, error=None, block_number=number)
     error = raw.get("error") or {}
     data = raw.get("returnData") or error.get("data") or "0x"
-    revert = decode_revert(bytes.fromhex(data[2:]), tx.abis)
+    revert = decode_revert(blob(data), tx.abis)
     if not revert.name and error.get("message"):
         revert = Revert("", {}, str(error["message"]))
     return _failed(revert, explain, number)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from eth_utils.crypto import keccak
 
 from keeper.chain.codec import checksummed
+from keeper.chain.scalars import count, hash_of, quantity
 from keeper.model.promise import Transfer
 from keeper.model.reads import Address
 from keeper.model.units import NO_WEI, Wei
@@ -68,14 +69,15 @@ class Receipt:
 def receipt_of(raw: Mapping[str, Any]) -> Receipt:
     """Read a JSON-RPC receipt. Raises `KeyError`, `TypeError` or `ValueError` for one that is none."""
     return Receipt(
-        tx_hash=raw["transactionHash"],
-        block_number=int(raw["blockNumber"], 16),
-        block_hash=raw["blockHash"],
-        status=int(raw["status"], 16),
-        gas_used=int(raw["gasUsed"], 16),
-        effective_gas_price=int(raw.get("effectiveGasPrice", "0x0"), 16),
-        l1_fee=int(raw.get("l1Fee") or "0x0", 16),
-        transfers=transfers_of(raw.get("logs") or ()),
+        tx_hash=hash_of(raw["transactionHash"]),
+        block_number=count(raw["blockNumber"]),
+        block_hash=hash_of(raw["blockHash"]),
+        status=quantity(raw["status"], bits=1),
+        gas_used=count(raw["gasUsed"]),
+        effective_gas_price=quantity(raw["effectiveGasPrice"]),
+        l1_fee=quantity(raw.get("l1Fee") or "0x0"),
+        # None would tell of no transfer, and pass for a promise that was broken, or kept.
+        transfers=transfers_of(raw["logs"]),
     )
 
 
@@ -85,6 +87,8 @@ def transfers_of(logs: Sequence[Mapping[str, Any]]) -> tuple[Transfer, ...]:
     Raises `KeyError`, `TypeError` or `ValueError` for what is no log.
     """
     found: list[Transfer] = []
+    if not isinstance(logs, list):
+        raise TypeError("logs are no list")
     for log in logs:
         topics = log["topics"]
         if len(topics) not in (_OF_ERC20, _OF_ERC721) or topics[0].lower() != _TRANSFER:
@@ -98,7 +102,7 @@ def transfers_of(logs: Sequence[Mapping[str, Any]]) -> tuple[Transfer, ...]:
                 token=checksummed(log["address"]),
                 giver=_address(topics[1]),
                 taker=_address(topics[2]),
-                amount=int(amount, 16),
+                amount=quantity(amount),
                 item=item,
             )
         )
@@ -116,8 +120,8 @@ def price_of(history: Mapping[str, Any]) -> Wei:
     base fee is the node's forecast of the next block, which a later look at the same block may not repeat.
     Raises `KeyError`, `IndexError`, `TypeError` or `ValueError` for a malformed answer.
     """
-    base = int(history["baseFeePerGas"][-2:][0], 16)
-    return Wei(base + _lower_median([int(r[0], 16) for r in history.get("reward") or () if r]))
+    base = quantity(history["baseFeePerGas"][-2:][0])
+    return Wei(base + _lower_median([quantity(r[0]) for r in history.get("reward") or () if r]))
 
 
 def _lower_median(values: Sequence[int]) -> int:

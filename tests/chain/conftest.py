@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from keeper.chain import quorum
 from keeper.chain.abi import event
 from keeper.chain.client import ChainClient
 from keeper.devnet.anvil import Anvil, running
 from keeper.devnet.multicall import install_multicall3
 from keeper.devnet.node import Node
 from keeper.model.reads import Address
+from tests.chain.honest import Wired
 from tests.support.rpc_proxy import RpcProxy
 
 CHAIN_ID = 10
@@ -101,6 +103,16 @@ def proxy(node: Node) -> Iterator[RpcProxy]:
     """The same node through a proxy that can misbehave."""
     with RpcProxy(node.url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def wired(monkeypatch: pytest.MonkeyPatch) -> type[Wired]:
+    """Clients and probes made meanwhile speak to a node that is sound but for `Wired.answer`."""
+    for module in ("client", "probes"):
+        monkeypatch.setattr(f"keeper.chain.{module}.Endpoint", Wired)
+    monkeypatch.setattr(quorum, "_PATIENCE_S", (0.0,))
+    monkeypatch.setattr(Wired, "answer", None)
+    return Wired
 
 
 @pytest.fixture

@@ -14,7 +14,17 @@ import pytest
 from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import EndpointUnfit, NodeRefused, NodeUnreachable, RateLimited
 from keeper.model.errors import KeeperError
-from tests.support.rpc_proxy import RpcError, RpcProxy, delayed, dropped, garbage, limited, refused
+from tests.support.rpc_proxy import (
+    Exchange,
+    Reply,
+    RpcError,
+    RpcProxy,
+    delayed,
+    dropped,
+    garbage,
+    limited,
+    refused,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -62,6 +72,9 @@ def test_an_error_of_the_node_keeps_code_words_and_data(proxy: RpcProxy) -> None
         (b"", 200, "not JSON"),
         (b"[]", 200, "JSON that is not JSON-RPC"),
         (b'{"ok": true}', 200, "JSON that is not JSON-RPC"),
+        (b'{"jsonrpc": "2.0", "id": 1, "error": null}', 200, "JSON that is not JSON-RPC"),
+        (b"[" * 100_000, 200, "not JSON"),
+        (b'{"a":' * 100_000, 200, "not JSON"),
         (b'{"jsonrpc": "2.0", "id": 77, "result": "0x1"}', 200, "answered request 77, expected 1"),
         (b"\xff\xfe", 200, "not JSON"),
     ],
@@ -72,6 +85,42 @@ def test_an_answer_to_nothing_we_asked_is_no_answer(
     proxy.fault(garbage(body, status))
     with endpoint(proxy.url) as one, pytest.raises(NodeUnreachable, match=words):
         one.ask("echo", [])
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "data"),
+    [
+        (3, "execution reverted: rate limit exceeded", "0x08c379a0"),
+        (3, "execution reverted: gateway timeout", None),
+        (-32000, "VM Exception while processing transaction: revert too many requests", None),
+        (-32015, "no backend is currently healthy", "Reverted 0x08c379a0"),
+    ],
+)
+def test_a_contracts_own_words_do_not_speak_for_the_node(
+    proxy: RpcProxy, code: int, text: str, data: str | None
+) -> None:
+    """Else any contract could set every endpoint aside."""
+    proxy.fault(refused(code, text, data), "echo")
+    with endpoint(proxy.url) as one, pytest.raises(NodeRefused) as caught:
+        one.ask("echo", [])
+    assert caught.value.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "retry_after", "certain"),
+    [("", None, False), ("", "2", True), ("limit exceeded", "2", True), ("rate limit", None, True)],
+)
+def test_whether_it_is_certain_that_the_rate_is_meant(
+    proxy: RpcProxy, text: str, retry_after: str | None, certain: bool
+) -> None:
+    def fault(exchange: Exchange) -> Reply:
+        headers = () if retry_after is None else (("Retry-After", retry_after),)
+        return Reply(exchange.reply(error={"code": -32005, "message": text}).body, headers=headers)
+
+    proxy.fault(fault, "echo")
+    with endpoint(proxy.url) as one, pytest.raises(RateLimited) as caught:
+        one.ask("echo", [])
+    assert caught.value.certain == certain
 
 
 def test_an_error_inside_an_http_error_is_the_nodes_own(proxy: RpcProxy) -> None:

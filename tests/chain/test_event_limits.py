@@ -42,6 +42,14 @@ def test_a_range_limit_above_what_is_wanted_is_no_refusal_of_it(site: RpcProxy) 
     assert asked(site).logs == Reach(wanted=64, found=64, refused="too wide")
 
 
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_refusal_without_words_is_one_all_the_same(site: RpcProxy, text: str) -> None:
+    site.fault(refused(-32000, text), "eth_getLogs", when=lambda params: span(params) > 20)
+    logs = asked(site).logs
+    assert logs is not None
+    assert (logs.found <= 20, logs.refused) == (True, "error -32000 without words")
+
+
 def test_no_events_at_all(site: RpcProxy) -> None:
     site.fault(refused(-32601, "method not found"), "eth_getLogs")
     assert asked(site).logs == Reach(wanted=64, found=0, refused="method not found")

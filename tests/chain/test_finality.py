@@ -134,7 +134,7 @@ def test_one_endpoint_alone_cannot_make_a_block_final(
 ) -> None:
     client = connect(*(proxy.url for proxy in two), quorum=2, finality=Finality.FINALIZED)
     head = client.head()
-    lie = {"number": hex(head.number), "hash": head.hash, "parentHash": "0x", "timestamp": "0x1"}
+    lie = {"number": hex(head.number), "hash": head.hash, "parentHash": head.hash, "timestamp": "0x1"}
     two[liar].fault(answered(lie), "eth_getBlockByNumber", when=unknown("finalized"))
     assert client.final_number(head, AFTER) == head.number - FINALIZED_LAG
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from keeper.chain.endpoint import Endpoint
 from keeper.chain.errors import NodeRefused, NodeUnreachable, WrongChain
 from keeper.chain.pool import MAX_HEAD_AGE_S, MAX_LAG_BLOCKS, NodePool
 from tests.support.rpc_proxy import (
+    Reply,
     RpcError,
     RpcProxy,
     answered,
@@ -192,6 +193,19 @@ def test_a_rate_limit_longer_than_the_timeout_is_not_waited_out(one: Setup) -> N
     with pytest.raises(NodeUnreachable, match="rate limit"):
         one.name()
     assert one.clock.slept_s == []
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "longest_s"), [("86400000", 300.0), ("inf", 0.5), ("nan", 0.5), ("-5", 0.5), ("soon", 0.5)]
+)
+def test_patience_has_its_bounds(one: Setup, asked_for: str, longest_s: float) -> None:
+    """Some count in milliseconds, and some mean for ever."""
+    one.proxies[0].fault(lambda _: Reply(b"", 429, (("Retry-After", asked_for),)), times=1)
+    with suppress(NodeUnreachable):
+        one.name()
+    one.clock.now_s = max(1000.0 + longest_s, one.clock.now_s)
+    assert one.name() == "only"
+    assert one.clock.now_s == 1000.0 + longest_s
 
 
 def test_back_off_grows_with_each_refusal(one: Setup) -> None:

@@ -338,10 +338,39 @@ def test_besu_shares_the_code_of_rate_limits_for_what_no_patience_helps() -> Non
         (None, b""),
         (12, b""),
         ("no hex", b""),
+        ("insufficient funds of 0x90F79bf6EB2c4f870365E785982E1f101E93b906", b""),  # Nethermind explains here
+        ({"see": "https://example.org/0x12", "rate": {"allowed_rps": 1}}, b""),
+        ({"a": {"b": {"c": {"d": {"e": "0x12"}}}}}, b""),
     ],
 )
 def test_revert_data_in_its_many_dresses(data: object, expected: bytes) -> None:
     assert refusals.revert_data(data) == expected
+
+
+def test_a_node_that_explains_itself_in_the_data_is_no_contract() -> None:
+    data = refusals.revert_data("block 0x1234 is pruned")
+    assert refusals.block_gone(refusal(-32000, "header not found", data))
+    assert not refusals.reverted(refusal(-32000, "header not found", data))
+
+
+def test_a_contract_that_speaks_of_gas_did_not_run_out_of_it() -> None:
+    assert not refusals.out_of_gas(refusal(3, "execution reverted: out of gas", b"\x08\xc3\x79\xa0"))
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "either"),
+    [
+        (-32005, "", True),
+        (-32005, "Limit exceeded", True),
+        (-32029, "slow down", True),
+        (429, "no", True),
+        (-32005, "query returned more than 10000 results", False),
+        (-32005, "Transaction gas limit exceeds block gas limit", False),
+        (-32000, "limit exceeded", False),
+    ],
+)
+def test_a_refusal_for_the_rate_or_for_the_size(code: int, text: str, either: bool) -> None:
+    assert refusals.of_any_limit(refusal(code, text)) == either
 
 
 def test_a_method_that_a_node_lacks() -> None:

@@ -247,15 +247,18 @@ def test_transfers_are_read_in_order_and_nothing_else_is_one() -> None:
         Transfer(token=COUNT, giver=BOB, taker=ALICE, amount=7, item=True),
     )
     raw = {
-        "transactionHash": "0x1",
+        "transactionHash": word(COUNT),
         "blockNumber": "0x2",
-        "blockHash": "0x3",
+        "blockHash": word(BOB),
         "status": "0x1",
         "gasUsed": "0x4",
+        "effectiveGasPrice": "0x5",
         "logs": logs,
     }
     assert receipt_of(raw).transfers == transfers_of(logs)
-    assert receipt_of({**raw, "logs": None}).transfers == ()
+    for missing in ("logs", "effectiveGasPrice"):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            receipt_of({**raw, missing: None})
 
 
 @pytest.mark.parametrize(
