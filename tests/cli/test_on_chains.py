@@ -14,6 +14,13 @@ from tests.support.keeper_files import keeper_config
 pytestmark = pytest.mark.devnet
 
 
+@pytest.fixture
+def chains(chains: Chains) -> Chains:
+    """Both chains, with the state of as many blocks as a keeper looks back."""
+    chains.fresh_blocks(20)
+    return chains
+
+
 def test_profile_shows_what_the_chains_hold(run: Run, chains: Chains, tmp_path: Path) -> None:
     ran = run("profile", "--json", "-c", str(keeper_config(chains, tmp_path)))
     assert ran.code == 0
