@@ -1,7 +1,7 @@
 """Looks at all chains at once and makes one snapshot of what they show."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,6 +84,8 @@ class Observer:
             )
             for chain_id, client in sorted(clients.items())
         }
+        # They end with the observer.
+        self._threads = ThreadPoolExecutor(max(1, len(self._chains)), thread_name_prefix="look")
         self._ours = frozenset((*owners, *ours))
         self._margin = margin
         self._carries = carries
@@ -172,9 +174,9 @@ class Observer:
         wanted = {i: chain for i, chain in self._chains.items() if chains is None or i in chains}
         if len(wanted) == 1:
             return {i: job(i, chain) for i, chain in wanted.items()}
-        with ThreadPoolExecutor(max_workers=max(1, len(wanted))) as threads:
-            jobs = {i: threads.submit(job, i, chain) for i, chain in wanted.items()}
-            return {i: future.result() for i, future in jobs.items()}
+        jobs = {i: self._threads.submit(job, i, chain) for i, chain in wanted.items()}
+        wait(jobs.values())
+        return {i: future.result() for i, future in jobs.items()}
 
     def _remember(self, seen: Mapping[str, Seen]) -> None:
         for venue_id, what in seen.items():
