@@ -202,7 +202,7 @@ class Parts:
     """They sum to the ES; None where there is none."""
 
 
-def euler_parts(model: HouseModel, rows: csr_array) -> Parts:
+def euler_parts(model: HouseModel, rows: csr_array, sizes: Floats) -> Parts:
     """Split the netted scan and ES over accounts.
 
     Both are linear in the accounts once the tail is known: the scan is the loss in the scenario that sets
@@ -212,12 +212,13 @@ def euler_parts(model: HouseModel, rows: csr_array) -> Parts:
     ----------
     rows
         Sizes of A accounts over the model's contracts, shape (A, N).
+    sizes
+        Their sums, shape (N,).
 
     Notes
     -----
     Source: Tasche, "Capital allocation to business units and sub-portfolios: the Euler principle" (2008).
     """
-    sizes = np.asarray(rows.sum(axis=0), dtype=np.float64)
     grid_usd = sizes @ model.profits.grid
     worst = int(grid_usd.argmin())
     scan = np.zeros(rows.shape[0])

@@ -63,12 +63,9 @@ def margin_profile(
     scan = scan_risk(held @ model.profits.grid) if priced else None
     greeks = _greeks(valuation, rows)
     standalone_usd = scan.standalone_usd.tolist() if scan else []
-    requirement = house_requirement(
-        model,
-        np.asarray(held.sum(axis=0), dtype=np.float64),
-        gross_scan_usd=math.fsum(standalone_usd),
-    )
-    parts = euler_parts(model, held)
+    sizes = np.asarray(held.sum(axis=0), dtype=np.float64)
+    requirement = house_requirement(model, sizes, gross_scan_usd=math.fsum(standalone_usd))
+    parts = euler_parts(model, held, sizes)
     es_parts = parts.es_usd or (None,) * len(priced)
     columns = {name: i for i, name in enumerate(valuation.columns.ids)}
     return MarginProfile(
