@@ -11,7 +11,7 @@ the next start goes on with it.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from keeper.chain.simulation import Rehearsal
 from keeper.chain.transactions import Receipt, Tx
@@ -33,7 +33,6 @@ from keeper.model.promise import (
     unpromised,
 )
 from keeper.model.reads import Failed
-from keeper.store.intents import Intents
 from keeper.store.rows import StoredIntent
 
 _BPS: Final = 10_000
@@ -42,17 +41,25 @@ _PRICE_REST: Final = 8
 """A moved price rests this many times shorter than what should not have been possible."""
 
 
+class Kept(Protocol):
+    """What outlives a run. `keeper.store.intents.Intents` is one."""
+
+    def last_proof(self, topic: tuple[str, str]) -> Proof | None:
+        """Return the newest promise of (kind, subject) that was kept, or broken so that the subject rests."""
+        ...
+
+
 class Promises:
     """Simulates actions and holds them to their promises. Leaves those alone whose were broken.
 
     A breach that a crash keeps out of the outbox did not happen: nothing was sent, and it is found again.
     """
 
-    def __init__(self, limits: Limits, pace: Pace, intents: Intents) -> None:
-        """`intents` is where the caller keeps what is simulated, and where an earlier run did."""
+    def __init__(self, limits: Limits, pace: Pace, kept: Kept) -> None:
+        """`kept` is where the caller writes down what is simulated, and where an earlier run did."""
         self._limits = limits
         self._pace = pace
-        self._intents = intents
+        self._kept = kept
         self._last: dict[tuple[str, str], Proof | None] = {}
 
     def simulate(self, task: Task, txs: Sequence[Tx]) -> tuple[Simulation, ...]:
@@ -89,7 +96,7 @@ class Promises:
 
     def _last_of(self, topic: tuple[str, str]) -> Proof | None:
         if topic not in self._last:
-            self._last[topic] = self._intents.last_proof(topic)
+            self._last[topic] = self._kept.last_proof(topic)
         return self._last[topic]
 
     def _rest(self, last: Proof | None, proof: Proof, now_s: int) -> Rest | None:

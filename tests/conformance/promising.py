@@ -33,6 +33,13 @@ LIMITS: Final = Limits(
 EXACT: Final = replace(LIMITS, promise_tolerance_bps=0)
 
 
+class Forgetful:
+    """Knows of no promise before: every action is tried."""
+
+    def last_proof(self, topic: tuple[str, str]) -> Proof | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What came of holding one action to its promise."""
@@ -80,7 +87,7 @@ def hold(
     )
     calls = subject.encode(action, sender) if sends is None else sends
     txs = [Tx(to=s.to, data=encode(s), abis=subject.adapter.abis) for s in calls]
-    return Held(Promises(limits, Pace()).simulate(task, txs))
+    return Held(Promises(limits, Pace(), Forgetful()).simulate(task, txs))
 
 
 AMOUNT_OF: Final = {"transfer(address,uint256)": 0x24, "transferFrom(address,address,uint256)": 0x44}
