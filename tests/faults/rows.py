@@ -10,7 +10,7 @@ from typing import Final
 
 ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     "nonce counter advanced before broadcast, drifted by 633, restart did not help": (
-        "execution/test_outbox.py::test_broadcasts_that_fail_again_and_again_leave_no_gap",
+        "execution/test_outbox_faults.py::test_broadcasts_that_fail_again_and_again_leave_no_gap",
         "faults/test_sending.py::test_broadcasts_that_fail_and_a_restart",
     ),
     "urgent transaction stuck behind a cheap one": (
