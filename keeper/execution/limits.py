@@ -106,7 +106,8 @@ def check_limits(
         ]
     worst_fee = sum(worst_fees)
     for name, span_s, allowed in caps:
-        before = sum(cost for at_s, cost in spent if at_s >= now_s - span_s)
+        since_s = now_s - span_s
+        before = sum([cost for at_s, cost in spent if at_s >= since_s])
         _require(name, before + worst_fee, allowed)
     left = native - worst_fee - value
     if left < limits.min_native:

@@ -74,16 +74,14 @@ class Reservations:
         now_s = self._clock()
         # What is signed is in both: it counts as the store has it.
         known = self._held | {moved.intent_id: moved for moved in self._spending.moved(now_s - DAY_S)}
+        counted = [(moved.at_s, moved.usd) for moved in known.values() if moved.urgent == urgent]
         for limit, span_s, allowed in (
             ("max_moved_usd_per_tx", 0, self._limits.max_moved_usd_per_tx),
             ("max_moved_usd_per_hour", HOUR_S, self._limits.max_moved_usd_per_hour),
             ("max_moved_usd_per_day", DAY_S, self._limits.max_moved_usd_per_day),
         ):
-            used = Wad(
-                sum(m.usd for m in known.values() if m.urgent == urgent and m.at_s >= now_s - span_s)
-                if span_s
-                else 0
-            )
+            since_s = now_s - span_s
+            used = Wad(sum([usd for at_s, usd in counted if at_s >= since_s]) if span_s else 0)
             if used + wanted > allowed:
                 raise MovedValueError(limit, wanted=wanted, used=used, allowed=allowed, urgent=urgent)
 

@@ -296,8 +296,9 @@ class Sending:
         """Check what may be spent on a purse. `nonce` is that of a replacement, or one that is taken over."""
         now_s = self._clock()
         once: dict[int, tuple[float, Wei]] = {}
+        purse_of = self._limits.purse
         for other in self._ledger.store.spending.spent(self.key, now_s - DAY_S, besides=stored.intent.id):
-            if self._limits.purse(other.kind, other.urgent, other.fee_per_gas) is purse:
+            if purse_of(other.kind, other.urgent, other.fee_per_gas) is purse:
                 # At most one of those that were signed at one nonce lands.
                 known = once.get(other.nonce)
                 mine = other.at_s, other.cost

@@ -22,6 +22,7 @@ from keeper.store.rows import (
     Move,
     StoredIntent,
     Transition,
+    attempt_columns,
     columns_of,
     stored_of,
     transition_of,
@@ -174,7 +175,7 @@ class Intents:
                 statements.TELL_FIRST.change(connection, {"value": str(number)})
 
     def _sign(self, connection: Connection, intent_id: str, attempt: Attempt, reason: str) -> Transition:
-        row = {**dataclasses.asdict(attempt), "signed_at_s": self._clock()}
+        row = {**attempt_columns(attempt), "signed_at_s": self._clock()}
         statements.ADD_ATTEMPT.change(connection, row)
         changes = {"nonce": attempt.nonce, "tx_hash": attempt.tx_hash}
         return self._move(connection, intent_id, TxState.SIGNED, reason, changes)

@@ -17,6 +17,9 @@ from sqlalchemy.types import TypeEngine
 Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | Insert | ReturningInsert[Any] | Update
 Row: TypeAlias = tuple[Any, ...]
 _QUERIES: Final = (Select, CompoundSelect)
+_GIVEN: Final = object()
+"""Stands for a value that comes with each use."""
+
 _Convert: TypeAlias = Callable[[Any], Any]
 
 
@@ -25,12 +28,14 @@ class Prepared:
 
     def __init__(self, statement: Statement) -> None:
         self._statement: Final = statement
-        self._texts: Final[dict[tuple[str, frozenset[str]], _Text]] = {}
+        self._is_query: Final = isinstance(statement, _QUERIES)
+        self._texts: Final[dict[tuple[str, frozenset[str] | None], _Text]] = {}
 
     def rows(self, connection: Connection, named: Mapping[str, Any]) -> list[Row]:
         """Run it in the connection's transaction, and return its rows. Raises `DBAPIError`."""
         text = self._text(connection.dialect, named)
-        return [text.converted(row) for row in self._run(connection, text, named)[0]]
+        rows = self._run(connection, text, named)[0]
+        return [text.converted(row) for row in rows] if text.from_driver else rows
 
     def mappings(self, connection: Connection, named: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run it, and return its rows by column. Raises `DBAPIError`."""
@@ -53,7 +58,8 @@ class Prepared:
             cursor.execute(text.sql, text.parameters(named))
             if not cursor.description:
                 return [], cursor.rowcount
-            text.learn(connection.dialect, [column[1] for column in cursor.description])
+            if not text.has_learned:
+                text.learn(connection.dialect, [column[1] for column in cursor.description])
             return list(cursor.fetchall()), cursor.rowcount
         except driver.Error as error:
             raise DBAPIError.instance(
@@ -63,10 +69,12 @@ class Prepared:
             cursor.close()
 
     def _text(self, dialect: Dialect, named: Mapping[str, Any]) -> "_Text":
-        key = dialect.name, frozenset(named)
-        if key not in self._texts:
-            self._texts[key] = _Text(self._statement, dialect, sorted(named))
-        return self._texts[key]
+        # Only a change has a text that depends on what it is given.
+        key = dialect.name, None if self._is_query else frozenset(named)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = _Text(self._statement, dialect, sorted(named))
+        return text
 
 
 class _Text:
@@ -76,46 +84,57 @@ class _Text:
         column_keys = None if isinstance(statement, _QUERIES) else names
         compiled = statement.compile(dialect=dialect, column_keys=column_keys)
         self.sql = str(compiled)
-        self._order: list[str] | None = compiled.positiontup
-        self._to_driver: dict[str, _Convert | None] = {
+        convert: dict[str, _Convert | None] = {
             name: _impl(bind.type, dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
         }
-        self._fixed = {
-            name: self._for_driver(name, value)
+        fixed = {
+            name: _converted(convert.get(name), value)
             for name, value in compiled.params.items()
             if name not in names
         }
+        order = compiled.positiontup
+        self._in_order = order is not None
+        self._slots: list[tuple[str, _Convert | None, Any]] = [
+            (name, None if name in fixed else convert.get(name), fixed.get(name, _GIVEN))
+            for name in (compiled.params if order is None else order)
+        ]
         columns = list(statement.selected_columns) if isinstance(statement, _QUERIES) else []
         self.names = tuple(str(column.key) for column in columns)
         self._types = [_impl(column.type, dialect) for column in columns]
-        self._from_driver: list[tuple[int, _Convert]] | None = None
+        self.from_driver: list[tuple[int, _Convert]] = []
+        """Columns of the result that are not as the driver gives them, and how they become ours."""
+
+        self.has_learned = False
 
     def learn(self, dialect: Dialect, driver_types: list[Any]) -> None:
         """Choose the conversions of the result, by the driver's own type of each column: always the same."""
-        if self._from_driver is None:
-            self._from_driver = [
-                (i, convert)
-                for i, (ours, theirs) in enumerate(zip(self._types, driver_types, strict=False))
-                if (convert := ours.result_processor(dialect, theirs)) is not None
-            ]
+        self.from_driver = [
+            (i, convert)
+            for i, (ours, theirs) in enumerate(zip(self._types, driver_types, strict=False))
+            if (convert := ours.result_processor(dialect, theirs)) is not None
+        ]
+        self.has_learned = True
 
     def parameters(self, named: Mapping[str, Any]) -> Any:
         """Return what the driver is given: in order, or by name."""
-        values = self._fixed | {name: self._for_driver(name, value) for name, value in named.items()}
-        return values if self._order is None else [values[name] for name in self._order]
+        values = [
+            fixed if fixed is not _GIVEN else named[name] if convert is None else convert(named[name])
+            for name, convert, fixed in self._slots
+        ]
+        if self._in_order:
+            return values
+        return {name: value for (name, _, _), value in zip(self._slots, values, strict=True)}
 
     def converted(self, row: Row) -> Row:
         """Return a row of the driver in our types."""
-        if not self._from_driver:
-            return tuple(row)
         values = list(row)
-        for i, convert in self._from_driver:
+        for i, convert in self.from_driver:
             values[i] = convert(values[i])
         return tuple(values)
 
-    def _for_driver(self, name: str, value: Any) -> Any:
-        convert = self._to_driver.get(name)
-        return value if convert is None else convert(value)
+
+def _converted(convert: _Convert | None, value: Any) -> Any:
+    return value if convert is None else convert(value)
 
 
 def _impl(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -170,6 +170,7 @@ class Transition:
 
 _SIMULATION: Final = TypeAdapter(Simulation)
 _INTENT_FIELDS: Final = tuple(f.name for f in dataclasses.fields(TxIntent))
+_ATTEMPT_FIELDS: Final = tuple(f.name for f in dataclasses.fields(Attempt))
 _STORED_FIELDS: Final = tuple(f.name for f in dataclasses.fields(StoredIntent) if f.name != "intent")
 
 
@@ -190,6 +191,11 @@ def columns_of(planned: StoredIntent, at_s: float) -> dict[str, Any]:
         "asset": planned.asset,
         "outgoing": planned.outgoing,
     }
+
+
+def attempt_columns(attempt: Attempt) -> dict[str, Any]:
+    """Return the row of a signed version."""
+    return {name: getattr(attempt, name) for name in _ATTEMPT_FIELDS}
 
 
 def stored_of(columns: RowMapping | dict[str, Any]) -> StoredIntent:
