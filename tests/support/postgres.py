@@ -5,6 +5,7 @@ root, as tests do in containers: then it runs as `nobody`, on a copy of the bina
 them.
 """
 
+import contextlib
 import ctypes
 import itertools
 import os
@@ -84,14 +85,26 @@ class Server:
                 time.sleep(0.02)
 
     def kill(self) -> None:
-        """End every process of the server at once, as by power loss."""
+        """End every process of the server at once, as by power loss. When this returns, none is left.
+
+        Each of them leads a process group of its own. One that is missed could still commit.
+        """
         assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
+        main = self._process.pid
+        os.kill(main, signal.SIGSTOP)  # it begins no other one meanwhile
+        others = _children(main)
+        for pid in (*others, main):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
+        deadline_s = time.monotonic() + _START_S
+        while any(map(_runs, others)):
+            assert time.monotonic() < deadline_s, f"some of {others} do not end"
+            time.sleep(0.002)
 
     def close(self) -> None:
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -173,6 +186,29 @@ class Server:
                 cwd=self.folder,
                 start_new_session=True,
             )
+
+
+def _children(pid: int) -> list[int]:
+    """Return the processes whose parent is `pid`."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if _fields(stat)[1] == str(pid):
+                found.append(int(stat.parent.name))
+    return found
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there, and has not ended without anybody asking how."""
+    try:
+        return _fields(Path(f"/proc/{pid}/stat"))[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _fields(stat: Path) -> list[str]:
+    """Return a process's state, its parent, and what follows."""
+    return stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
 
 
 def _identity() -> tuple[int, int]:
