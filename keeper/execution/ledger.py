@@ -63,6 +63,9 @@ class Ledger:
         self._told: int | None = None
         """The last move that the journal has; None until it was asked."""
 
+        self._planned: dict[str, StoredIntent] = {}
+        """Intents of which the journal was told nothing yet, as they were planned."""
+
         self._untold = True
         self._marked: int | None = None
         """What the store has as told: for a start on a new journal."""
@@ -98,6 +101,7 @@ class Ledger:
         """Write new intents, all or none."""
         with self._moving():
             self.intents.plan(planned)
+            self._planned |= {stored.intent.id: stored for stored in planned}
 
     def simulated(self, stored: StoredIntent, simulation: Simulation, gas: int, max_fee: int) -> None:
         """Note that the transaction would succeed, with the gas limit and budget it will have."""
@@ -169,6 +173,7 @@ class Ledger:
             self._told = transition.id
         self._told = newest
         self._untold = False
+        self._planned.clear()
         return len(missed)
 
     def _missed_before(self) -> tuple[Transition, ...]:
@@ -196,7 +201,7 @@ class Ledger:
         body["transition"] = body.pop("id")
         if transition.before is None:
             # The first record of an intent says what it is; the others name it.
-            stored = self.intents.get(transition.intent_id)
+            stored = self._planned.get(transition.intent_id) or self.intents.get(transition.intent_id)
             assert stored is not None
             body["intent"] = plain(stored.intent)
             body["kind"], body["subject"] = stored.kind, stored.subject
