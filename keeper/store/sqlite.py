@@ -22,7 +22,7 @@ from keeper.store.errors import (
 )
 from keeper.store.owner import FileOwner, Owner
 
-_READS: Final = "keeper_reads"
+_WRITES: Final = "keeper_writes"
 _SYNCHRONOUS: Final = "keeper_synchronous"
 
 _UNREADABLE: Final = (
@@ -44,11 +44,10 @@ class Sqlite(Database):
         self._busy_s = busy_s
         self._identity: tuple[int, int] | None = None
         url = URL.create("sqlite", database=str(path))
-        self._writer = create_engine(url, connect_args={"timeout": busy_s})
-        event.listen(self._writer, "connect", _prepare)
-        event.listen(self._writer, "begin", _begin)
-        self._writing = _Connections(self._writer)
-        self._reading = _Connections(self._writer.execution_options(**{_READS: True}))
+        self._engine = create_engine(url, connect_args={"timeout": busy_s})
+        event.listen(self._engine, "connect", _prepare)
+        event.listen(self._engine, "begin", _begin)
+        self._connections = _Connections(self._engine)
 
     @contextmanager
     def transaction(self, *, at_leisure: bool) -> Generator[Connection]:
@@ -58,16 +57,21 @@ class Sqlite(Database):
         is. The end of the process takes nothing.
         """
         self._require_same()
-        with self._writing.lent() as connection:
+        with self._connections.lent() as connection:
             _synchronise(connection, "NORMAL" if at_leisure else "FULL")
-            with connection.begin():
-                yield connection
+            info = connection.connection.info
+            info[_WRITES] = True
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                info[_WRITES] = False
 
     @contextmanager
     def look(self, *, at_once: bool) -> Generator[Connection]:
         """Give a connection; writers do not keep it waiting."""
         self._require_same()
-        with self._reading.lent() as connection:
+        with self._connections.lent() as connection:
             if at_once:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -87,7 +91,7 @@ class Sqlite(Database):
 
     def settle_in(self) -> None:
         """Let readers look while one writes: the file remembers it. And know the file again."""
-        with self.translated(), self._writer.connect() as connection:
+        with self.translated(), self._engine.connect() as connection:
             driver = connection.connection.dbapi_connection
             assert driver is not None
             driver.execute("PRAGMA journal_mode = WAL")
@@ -95,9 +99,8 @@ class Sqlite(Database):
 
     def close(self) -> None:
         """Close all connections."""
-        self._writing.close()
-        self._reading.close()
-        self._writer.dispose()
+        self._connections.close()
+        self._engine.dispose()
 
     @contextmanager
     def translated(self) -> Generator[None]:
@@ -128,7 +131,11 @@ class Sqlite(Database):
 
 
 class _Connections:
-    """Connections that stay open between uses: to take one from the pool costs more than most statements."""
+    """Connections that stay open between uses: to take one from the pool costs more than most statements.
+
+    The one used last is lent first, to readers and writers alike: what another connection writes empties a
+    connection's own memory of the file.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -183,7 +190,7 @@ def _begin(connection: Connection) -> None:
     A transaction that reads first and writes then would otherwise fail when another one wrote in between,
     instead of waiting for it.
     """
-    if not connection.get_execution_options().get(_READS, False):
+    if connection.connection.info.get(_WRITES, False):
         driver = connection.connection.dbapi_connection
         assert driver is not None
         driver.execute("BEGIN IMMEDIATE")

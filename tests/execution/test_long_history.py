@@ -21,7 +21,7 @@ class Steps:
 
     def __init__(self, rig: Rig) -> None:
         self.count = 0
-        event.listen(rig.store._database._writer, "connect", self._connected)  # type: ignore[attr-defined]
+        event.listen(rig.store._database._engine, "connect", self._connected)  # type: ignore[attr-defined]
         rig.store._database.close()  # connections that are not counted
 
     def _connected(self, connection: sqlite3.Connection, _record: Any) -> None:
