@@ -1,8 +1,9 @@
 """Transactions a second through the outbox: from the plan to finality, on SQLite, with everything on disk.
 
 Each one is planned, simulated, signed with a key from a keystore file, announced in the journal, sent,
-confirmed and finalized; each of these moves is a transaction of the store, on disk before the next step.
-The chain is the one of the outbox's tests, in memory, so that no node is measured. It decodes what is sent.
+confirmed and finalized; each of these moves is a transaction of the store. Store and journal are on disk
+before the bytes leave, and again at the end of each cycle. The chain is the one of the outbox's tests, in
+memory, so that no node is measured. It decodes what is sent.
 """
 
 import json
